@@ -1,0 +1,229 @@
+"""The values that cross module borders: frozen, plain, without behaviour.
+
+Owns what a question, a sampling setting, an event and a result look like. Refuses to know engines, stores or displays.
+A thought is a list of token ids; `ids` are token ids and `text` is `str` everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Role = Literal["system", "user", "assistant", "tool"]
+ClosedBy = Literal["natural", "budget", "deadline", "loop", "converged", "user"]
+Phase = Literal["thinking", "answer"]
+Effort = Literal["auto", "none", "low", "medium", "high", "max"]
+FinishReason = Literal["stop", "length", "loop", "deadline", "user"]
+
+EFFORTS: tuple[Effort, ...] = ("auto", "none", "low", "medium", "high", "max")
+CLOSINGS: tuple[ClosedBy, ...] = ("natural", "budget", "deadline", "loop", "converged", "user")
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn. `thinking` is what the assistant thought before `content`; a profile decides whether history keeps it."""
+
+    role: Role
+    content: str
+    thinking: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How an engine draws tokens in one `start`.
+
+    `temperature` 0 is greedy. `top_k` 0 and `top_p` 1 and `min_p` 0 are off. `stop_ids` end the stream; the stop token
+    itself is yielded last. `max_tokens` counts sampled tokens. `seed` makes a request alone on an engine repeatable.
+    `json_schema` constrains decoding where `EngineInfo.capabilities` holds `"json_schema"`.
+    """
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    top_k: int = 0
+    min_p: float = 0.0
+    seed: int = 0
+    max_tokens: int = 1024
+    stop_ids: tuple[int, ...] = ()
+    logprobs: bool = False
+    json_schema: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One question to a model, with the limits its thinking must keep.
+
+    `budget` bounds sampled thinking tokens (None: no bound but `max_tokens`); `max_tokens` bounds one path's whole
+    completion; `within_s` is a deadline in seconds from the start of the request; `paths` is the most chains of thought
+    that may be spent (None: the effort decides). `thought` resumes from an edited thought. `check` names the verifier.
+    """
+
+    messages: tuple[Message, ...]
+    effort: Effort = "auto"
+    budget: int | None = None
+    within_s: float | None = None
+    max_tokens: int | None = None
+    answer_reserve: int | None = None
+    paths: int | None = None
+    check: str = "auto"
+    seed: int | None = None
+    temperature: float | None = None
+    thought: str | None = None
+    json_schema: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens by what they were for. All but `prompt_tokens` are sampled tokens, summed over all paths.
+
+    `discarded_tokens` were rolled back, or belong to paths cancelled before they answered.
+    """
+
+    prompt_tokens: int = 0
+    thinking_tokens: int = 0
+    answer_tokens: int = 0
+    probe_tokens: int = 0
+    discarded_tokens: int = 0
+
+    @property
+    def completion_tokens(self) -> int:
+        return self.thinking_tokens + self.answer_tokens + self.probe_tokens + self.discarded_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds from the start of the request; None where the thing never happened."""
+
+    first_token_s: float | None
+    first_answer_token_s: float | None
+    total_s: float
+    tokens_per_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """One class of equivalent answers: its representative and how many paths gave it."""
+
+    answer: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is known about an answer. `passed` is True, False, or None for unsure."""
+
+    kind: str
+    passed: bool | None
+    extracted: str | None = None
+    why: str = ""
+    agreement: float | None = None
+    votes: tuple[Vote, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PathResult:
+    """One finished (or cancelled) chain of thought. `answer` is the visible text; `extracted` what the vote compares."""
+
+    index: int
+    thinking: str
+    answer: str
+    closed_by: ClosedBy
+    finish_reason: FinishReason
+    usage: Usage
+    extracted: str | None = None
+    mean_logprob: float | None = None
+    is_cancelled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRef:
+    """Which weights answered: the name the user gave and the hash of the source file."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The answer to a `Request` with its evidence. `answer` is never empty and holds no thinking marker."""
+
+    answer: str
+    thinking: str
+    closed_by: ClosedBy
+    finish_reason: FinishReason
+    verdict: Verdict
+    usage: Usage
+    timing: Timing
+    model: ModelRef
+    engine: str
+    seed: int
+    trace_id: str
+    paths: tuple[PathResult, ...] = ()
+
+
+# Events, in the order in which a display sees them. `path` counts from 0.
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The request is accepted. `budget` is the thinking budget per path, `paths` the most that may be spent."""
+
+    prompt_tokens: int
+    budget: int | None
+    paths: int
+    effort: Effort
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """More text of one path. `n_tokens` counts the sampled tokens of this phase so far. Never half a character."""
+
+    path: int
+    phase: Phase
+    text: str
+    n_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class ThoughtRolledBack:
+    """The display must cut the path's thought to its first `keep_chars` characters (a loop is being escaped)."""
+
+    path: int
+    keep_chars: int
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class ThoughtClosed:
+    path: int
+    closed_by: ClosedBy
+    n_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class PathDone:
+    """A path gave its answer or was cancelled. `votes` is the running vote, best first; `n_running` paths go on."""
+
+    result: PathResult
+    votes: tuple[Vote, ...]
+    n_running: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    result: Result
+
+
+Event = Started | TextDelta | ThoughtRolledBack | ThoughtClosed | PathDone | Finished
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """One decision of the controller, for the trace: what was done, why, and after how many of the path's ids."""
+
+    path: int
+    at_token: int
+    action: str
+    cause: str
+    details: Mapping[str, Any] = field(default_factory=dict[str, Any])
