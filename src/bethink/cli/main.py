@@ -1,0 +1,216 @@
+"""The door of the command line: which commands exist, and what every failure looks like from a shell.
+
+Owns the table of commands and the one boundary where errors become words and exit codes. Refuses to know what a command
+does: a command's module is imported when it is run, so that `bethink --help` loads nothing.
+
+Exit codes: 0 answered, 2 wrong usage, 3 model or store, 4 engine, 130 interrupted, 1 a fault of bethink itself, 141 the
+reader of a pipe went away.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+import click
+
+from bethink.errors import BethinkError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+EXIT_FAULT = 1
+EXIT_INTERRUPTED = 130
+EXIT_PIPE_CLOSED = 141
+
+SHELLS = ("bash", "zsh", "fish")
+
+COMMANDS: dict[str, str] = {
+    "ask": "bethink.cli.ask:ask",
+    "chat": "bethink.cli.chat:chat",
+    "pull": "bethink.cli.pull:pull",
+    "models": "bethink.cli.models:models",
+    "doctor": "bethink.cli.doctor:doctor",
+    "trace": "bethink.cli.trace:trace",
+    "completion": "bethink.cli.main:completion",
+}
+"""Where each command lives, as `module:attribute`."""
+
+SECTIONS: dict[str, dict[str, str]] = {
+    "Think": {
+        "ask": "Ask a question; the thought ends and is answered.",
+        "chat": "Hold a conversation in the terminal.",
+    },
+    "Models": {
+        "pull": "Download a model, check it and prepare it.",
+        "models": "List, show and remove models; see what fits.",
+    },
+    "Look closer": {
+        "trace": "See who decided what in an earlier request.",
+        "doctor": "See what this machine has and what bethink chooses.",
+    },
+    "Shell": {
+        "completion": "Print the completion script of a shell.",
+    },
+}
+"""The headings of `--help`, each with its commands and their one line (so that help imports none of them)."""
+
+
+@dataclass
+class Invocation:
+    """What the options before the command said, for the boundary below."""
+
+    shows_traceback: bool = False
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are run."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return [name for commands in SECTIONS.values() for name in commands if _exists(name)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        return _load(cmd_name) if cmd_name in COMMANDS and _exists(cmd_name) else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        listed = set(self.list_commands(ctx))
+        for heading, commands in SECTIONS.items():
+            rows = [(name, line) for name, line in commands.items() if name in listed]
+            if rows:
+                with formatter.section(heading):
+                    formatter.write_dl(rows, col_max=20)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        if incomplete.startswith("-"):
+            return click.Command.shell_complete(self, ctx, incomplete)
+        lines = {name: line for commands in SECTIONS.values() for name, line in commands.items()}
+        return [
+            CompletionItem(name, help=lines[name]) for name in self.list_commands(ctx) if name.startswith(incomplete)
+        ]
+
+
+def _exists(name: str) -> bool:
+    from importlib.util import find_spec
+
+    return find_spec(COMMANDS[name].partition(":")[0]) is not None
+
+
+def _load(name: str) -> click.Command:
+    from importlib import import_module
+
+    module, _, attribute = COMMANDS[name].partition(":")
+    command: object = getattr(import_module(module), attribute)
+    if not isinstance(command, click.Command):
+        raise TypeError(f"{COMMANDS[name]} is not a command")
+    return command
+
+
+def _show_version(ctx: click.Context, _param: click.Parameter, is_asked: bool) -> None:
+    if is_asked and not ctx.resilient_parsing:
+        from importlib.metadata import version
+
+        click.echo(f"bethink {version('bethink')}")
+        ctx.exit()
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("--debug", is_flag=True, envvar="BETHINK_DEBUG", help="Show the whole traceback of an error.")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show the version."
+)
+@click.pass_obj
+def cli(invocation: Invocation, debug: bool) -> None:
+    """Open reasoning models on your own hardware: thinking that ends, answers with evidence."""
+    invocation.shows_traceback = debug
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(SHELLS))
+def completion(shell: str) -> None:
+    """Print the completion script of a shell.
+
+    \b
+    bash   add to ~/.bashrc:  eval "$(bethink completion bash)"
+    zsh    add to ~/.zshrc:   eval "$(bethink completion zsh)"
+    fish   run once:          bethink completion fish > ~/.config/fish/completions/bethink.fish
+
+    Then open a new shell.
+    """
+    from click.shell_completion import get_completion_class
+
+    script = get_completion_class(shell)
+    if script is None:
+        raise click.BadParameter(f"click knows no completion for {shell}")
+    click.echo(script(cli, {}, "bethink", "_BETHINK_COMPLETE").source())
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code. Every failure is told on stderr, in words."""
+    invocation = Invocation()
+    try:
+        returned: object = cli.main(argv, prog_name="bethink", standalone_mode=False, obj=invocation)
+        sys.stdout.flush()
+    except BaseException as error:  # noqa: BLE001 - the one boundary: nothing may leave as a bare traceback
+        return _tell(error, invocation)
+    return returned if isinstance(returned, int) else 0
+
+
+def _tell(error: BaseException, invocation: Invocation) -> int:
+    """Say what went wrong and return the exit code it stands for."""
+    cause = _sole_cause(error)
+    if invocation.shows_traceback and not isinstance(cause, SystemExit):
+        traceback.print_exception(error)
+    match cause:
+        case SystemExit():
+            return cause.code if isinstance(cause.code, int) else EXIT_FAULT
+        case BrokenPipeError():
+            _forget_stdout()
+            return EXIT_PIPE_CLOSED
+        case KeyboardInterrupt() | click.Abort():
+            return EXIT_INTERRUPTED
+        case BethinkError():
+            _say(str(cause), cause.hint)
+            return cause.exit_code
+        case click.UsageError():
+            _say(cause.format_message(), f"`{cause.ctx.command_path} --help` shows how" if cause.ctx else "")
+            return cause.exit_code
+        case click.ClickException():
+            _say(cause.format_message())
+            return 2
+        case _:
+            _say(
+                f"bethink itself failed: {type(cause).__name__}: {cause}",
+                "run it again as `bethink --debug …` and report what it shows",
+            )
+            return EXIT_FAULT
+
+
+def _sole_cause(error: BaseException) -> BaseException:
+    """The one error inside groups of one (task groups wrap what their tasks raise)."""
+    cause = error
+    while isinstance(cause, BaseExceptionGroup):
+        inner = cast("BaseExceptionGroup[BaseException]", cause).exceptions
+        if len(inner) > 1:
+            break
+        cause = inner[0]
+    return cause
+
+
+def _say(message: str, hint: str = "") -> None:
+    has_color = False if os.environ.get("NO_COLOR") else None
+    click.echo(click.style("error:", fg="red", bold=True) + f" {message}", err=True, color=has_color)
+    if hint:
+        click.echo(click.style("hint:", fg="cyan") + f" {hint}", err=True, color=has_color)
+
+
+def _forget_stdout() -> None:
+    """Let the interpreter's last flush go nowhere, instead of complaining about the closed pipe."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
