@@ -1,0 +1,155 @@
+"""What a request may spend: effort, budget and limits become one `Plan` before anything runs.
+
+Owns the order of precedence: an explicit number beats the effort, the model's context beats both (as an error, never a silent cut),
+and room for an answer is reserved first.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import TypedDict, cast
+
+from bethink.errors import ContextFull, UsageError
+from bethink.profiles import Profile
+from bethink.types import EFFORTS, Effort, Request
+
+MIN_RESERVE, RESERVE_SHARE = 256, 0.15
+"""The answer's room: max(256 tokens, 15 % of the limit), and at most half of a small limit. Source: shared/thinking-methods.md."""
+FORCED_ROOM = 96
+"""Tokens kept for the hand-off, its markers and the sentences of the escape ladder."""
+DEFAULT_THOUGHT, DEFAULT_ANSWER = 16384, 4096
+MAX_PATHS = 256
+
+
+class Spend(TypedDict):
+    budget: int
+    paths: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`thinking_tokens` and `max_tokens` are per path; `budget` is what the user is told (None: only the context bounds it)."""
+
+    effort: Effort
+    budget: int | None
+    thinking_tokens: int
+    max_tokens: int
+    answer_reserve: int
+    n_paths: int
+    temperature: float
+    notes: tuple[str, ...] = ()
+
+
+@cache
+def efforts() -> dict[str, Spend]:
+    """The shipped mapping."""
+    source = resources.files("bethink.thinking").joinpath("effort.toml").read_text(encoding="utf-8")
+    return cast("dict[str, Spend]", tomllib.loads(source))
+
+
+_ASKS_FOR_VALUE = re.compile(
+    r"how (many|much|long|old|far|tall|fast|often|likely)|what (is|are|was|will be)\b.*\d|calculate|compute|solve|evaluate|simplify|"
+    r"find (the|all|x|y|n)\b|(prove|show) that .*=|probability|percent|\bsum\b|\bproduct\b|\bremainder\b|多少|几|计算|求",
+    re.IGNORECASE,
+)
+_CHOICES = re.compile(r"(?:^|\n)\s*\(?A[).:].*?(?:\n|\s)\(?B[).:]", re.DOTALL)
+_NUMBERS = re.compile(r"\d|\b(one|two|three|four|five|six|seven|eight|nine|ten|twice|half|dozen|double|third|quarter)\b", re.IGNORECASE)
+_ASKS_FOR_TEXT = re.compile(
+    r"\b(write|explain|summari[sz]e|translate|rewrite|draft|describe|list|implement|refactor|poem|essay|story|function|program|code)\b",
+    re.IGNORECASE,
+)
+
+
+def is_comparable(question: str) -> bool:
+    """Whether answers to this question are values or choices, which a vote can compare. Cheap, and wrong on the safe side: a
+    question it misses is answered once."""
+    if _CHOICES.search(question):
+        return True
+    return bool(
+        _ASKS_FOR_VALUE.search(question) and _NUMBERS.search(question) and not _ASKS_FOR_TEXT.search(question)
+    )
+
+
+def resolve(request: Request, profile: Profile, *, comparable: bool) -> tuple[Effort, Spend]:
+    """The spend of an effort for this question, before explicit numbers.
+
+    Raises: UsageError.
+    """
+    if request.effort not in EFFORTS:
+        raise UsageError(f"unknown effort {request.effort!r}", f"one of {', '.join(EFFORTS)}")
+    if request.effort != "auto":
+        spend = efforts()[request.effort]
+        return request.effort, spend if comparable else Spend(budget=spend["budget"], paths=1)
+    if comparable:
+        return "auto", efforts()["auto-comparable"]
+    thinks = profile.is_native or request.budget is not None or request.thought is not None
+    return "auto", efforts()["auto-native" if thinks else "auto-prompted"]
+
+
+def plan(request: Request, profile: Profile, *, comparable: bool, n_prompt: int, context_length: int) -> Plan:
+    """Settle every limit of a request.
+
+    Raises: UsageError, ContextFull.
+    """
+    _refuse_nonsense(request)
+    effort, spend = resolve(request, profile, comparable=comparable)
+    budget = request.budget if request.budget is not None else (None if spend["budget"] < 0 else spend["budget"])
+    room = context_length - n_prompt
+    wanted = (DEFAULT_THOUGHT if budget is None else budget) + DEFAULT_ANSWER
+    max_tokens = min(room, wanted) if request.max_tokens is None else request.max_tokens
+    if room < FORCED_ROOM or max_tokens > room:
+        raise ContextFull(
+            f"the prompt has {n_prompt} tokens and the answer may have {max(max_tokens, FORCED_ROOM)}, "
+            f"but the context holds {context_length}",
+            "shorten the question, lower max_tokens, or choose a model with a longer context",
+        )
+    reserve = request.answer_reserve
+    if reserve is None:
+        reserve = min(max(MIN_RESERVE, int(RESERVE_SHARE * max_tokens)), (max_tokens + 1) // 2)
+    most = max(0, max_tokens - reserve - FORCED_ROOM)
+    n_paths = request.paths if request.paths is not None else spend["paths"]
+    notes = _notes(budget, most, n_paths, comparable)
+    alone = profile.sampling.single_temperature if n_paths == 1 else profile.sampling.temperature
+    temperature = request.temperature if request.temperature is not None else alone
+    thinking = most if budget is None else min(budget, most)
+    return Plan(effort, budget, thinking, max_tokens, reserve, n_paths, temperature, notes)
+
+
+def _notes(budget: int | None, most: int, n_paths: int, comparable: bool) -> tuple[str, ...]:
+    notes: list[str] = []
+    if budget is not None and budget > most:
+        notes.append(f"the budget of {budget} tokens is cut to {most}: the rest of max_tokens is kept for the answer")
+    if n_paths > 1 and not comparable:
+        notes.append("answers to this question may not be comparable; the vote counts only those that are")
+    return tuple(notes)
+
+
+def _refuse_nonsense(request: Request) -> None:
+    rules: tuple[tuple[bool, str, str], ...] = (
+        (not request.messages, "there is no question", "give at least one message"),
+        (request.budget is not None and request.budget < 0, f"budget {request.budget} is negative", "0 answers without thinking"),
+        (request.max_tokens is not None and request.max_tokens < 1, f"max_tokens {request.max_tokens} is below 1", ""),
+        (request.within_s is not None and not request.within_s > 0, f"the deadline of {request.within_s} s is over", "use within=20"),
+        (
+            request.paths is not None and not 1 <= request.paths <= MAX_PATHS,
+            f"paths {request.paths} is not between 1 and {MAX_PATHS}",
+            "",
+        ),
+        (
+            request.temperature is not None and not 0 <= request.temperature <= 5,
+            f"temperature {request.temperature} is not between 0 and 5",
+            "0 is greedy",
+        ),
+        (
+            request.answer_reserve is not None and request.answer_reserve < 1,
+            f"answer_reserve {request.answer_reserve} is below 1",
+            "",
+        ),
+    )
+    for is_wrong, message, hint in rules:
+        if is_wrong:
+            raise UsageError(message, hint)

@@ -1,0 +1,384 @@
+"""`Path`: one chain of thought, and the only loop that reads tokens and obeys decisions.
+
+Everything is done with three moves: read on, cancel, start again from another list of ids. What always holds: the path ends
+(by its limits, its policies or a stop), its answer is not empty, and its thought holds at most its budget.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from bethink.engine.protocol import Engine, StreamFinish, Token, TokenStream
+from bethink.profiles import Profile
+from bethink.thinking.chain import Chain, Codec
+from bethink.thinking.decisions import CONTINUE, Close, Continue, Decision, Force, Policy, RollBack, Stop
+from bethink.thinking.phases import Piece, PhaseTracker
+from bethink.thinking.policies.deadline import Deadline
+from bethink.trace import Trace, TracedPath
+from bethink.types import (
+    ClosedBy,
+    Decided,
+    Event,
+    FinishReason,
+    PathResult,
+    Phase,
+    Sampling,
+    TextDelta,
+    ThoughtClosed,
+    ThoughtRolledBack,
+)
+
+MAX_REJECTIONS = 8
+"""A banned first token is sampled again at most so often, hotter each time."""
+MAX_EMPTY = 3
+"""An answer that ends before it began is tried again so often before words are put in its mouth."""
+MAX_REOPENED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`thinking_tokens` sampled tokens for the thought; `completion_tokens` for the whole path, forced tokens included."""
+
+    thinking_tokens: int
+    completion_tokens: int
+
+
+@dataclass(slots=True)
+class Path:
+    """One chain of thought over `prompt_ids`. `policies` are asked in order; the first that does not say Continue is obeyed.
+
+    `is_opened` says that the prompt itself ends in the opening marker. `thought` is an edited thought to go on from.
+    `deadline` (one of the policies) also wakes a path that waits for a token. `started_at` is the request's start on `time.monotonic`'s clock.
+    """
+
+    engine: Engine
+    codec: Codec
+    profile: Profile
+    prompt_ids: Sequence[int]
+    sampling: Sampling
+    limits: Limits
+    policies: Sequence[Policy]
+    trace: Trace
+    emit: Callable[[Event], None]
+    deadline: Deadline | None = None
+    index: int = 0
+    is_opened: bool = False
+    thought: str = ""
+    started_at: float = field(default_factory=time.monotonic)
+    chain: Chain = field(init=False)
+    closed_by: ClosedBy | None = None
+    finish: FinishReason | None = None
+    first_token_s: float | None = None
+    first_answer_token_s: float | None = None
+    is_cancelled: bool = False
+    last_text: str = ""
+    _stream: TokenStream | None = None
+    _n_starts: int = 0
+    _first_read_s: float = 0.0
+    _n_read: int = 0
+    _ban: frozenset[int] = frozenset()
+    _n_rejected: int = 0
+    _hot: tuple[float, int] | None = None
+    _n_empty: int = 0
+    _n_reopened: int = 0
+
+    def __post_init__(self) -> None:
+        traced = TracedPath(self.index, self.sampling.seed, self.sampling.temperature)
+        self.trace.paths.append(traced)
+        self.chain = Chain(self.prompt_ids, self.codec, self._new_tracker, traced)
+
+    async def run(self) -> PathResult:
+        """Think, close, answer. Raises: EngineError when the engine dies."""
+        self._open()
+        while self.finish is None:
+            if self.is_cancelled:
+                self._obey(Stop("user", "cancelled"))
+            else:
+                await self._read()
+        self._show(self.chain.finish())
+        return self._result()
+
+    def cancel(self) -> None:
+        """End the path now; its tokens are discarded. From the event loop of the request."""
+        self.is_cancelled = True
+        if self._stream is not None:
+            self._stream.cancel()
+
+    async def _read(self) -> None:
+        """Start from what stands, read until something is to be done, and do it."""
+        stream = self._stream = self.engine.start(self.chain.ids, self._next_sampling())
+        try:
+            async with asyncio.timeout_at(self._wake_at()) as patience:
+                async for token in stream:
+                    patience.reschedule(self._wake_at())
+                    if self._is_rejected(token):
+                        return
+                    self._take(token)
+                    decision = self._decide()
+                    if not isinstance(decision, Continue):
+                        stream.cancel()
+                        self._obey(decision)
+                        return
+        except TimeoutError:
+            self._obey(self._overdue())
+        else:
+            self._obey(self._at_end(stream.finish))
+        finally:
+            stream.cancel()
+
+    # What a policy sees (decisions.View).
+
+    @property
+    def phase(self) -> Phase:
+        return self.chain.phase
+
+    @property
+    def phase_ids(self) -> Sequence[int]:
+        return self.chain.phase_ids
+
+    @property
+    def last_id(self) -> int:
+        return self.chain.last.id
+
+    @property
+    def n_thinking_spent(self) -> int:
+        return self.chain.n_thinking_spent
+
+    @property
+    def n_answer(self) -> int:
+        return self.chain.n_answer
+
+    @property
+    def has_answer(self) -> bool:
+        return self.chain.has_answer
+
+    @property
+    def elapsed_s(self) -> float:
+        return time.monotonic() - self.started_at
+
+    @property
+    def rate(self) -> float | None:
+        if self._n_read < 4:
+            return None
+        return (self._n_read - 1) / max(1e-6, time.monotonic() - self._first_read_s)
+
+    # Beginning.
+
+    def _new_tracker(self) -> PhaseTracker:
+        begins_with_answer = not self.profile.is_native and not self.limits.thinking_tokens and not self.thought
+        return PhaseTracker(
+            self.profile.open_marker, self.profile.close_marker, "answer" if begins_with_answer else "thinking"
+        )
+
+    def _open(self) -> None:
+        if self.profile.is_native and not self.is_opened:
+            self._force(self.codec.encode(self.profile.open_text))
+        if self.thought:
+            self._force(self.codec.encode(self.thought, parse_special=False))
+        if self.limits.thinking_tokens <= 0:
+            if self.phase == "thinking":
+                self._obey(Close("budget", "there is no budget for thinking"))
+            else:
+                self._note_closed("budget", "there is no budget for thinking")
+
+    def _next_sampling(self) -> Sampling:
+        """Never more tokens than the phase may hold; hot after an escape; constrained only in the answer."""
+        is_thinking = self.phase == "thinking"
+        left = self.limits.completion_tokens - self.chain.n_kept
+        if is_thinking and not self.profile.is_native:
+            left = min(left, self.limits.thinking_tokens - self.n_thinking_spent)
+        temperature, hot = self.sampling.temperature, self._hot
+        if hot is not None:
+            temperature, left = max(temperature, hot[0]), min(left, hot[1])
+        if self._ban:
+            temperature = max(temperature, 1.0) * (1 + 0.25 * self._n_rejected)
+        seed = (self.sampling.seed + 7919 * self._n_starts) & 0x7FFFFFFF
+        self._n_starts += 1
+        return Sampling(
+            temperature=temperature,
+            top_p=self.sampling.top_p,
+            top_k=self.sampling.top_k,
+            min_p=self.sampling.min_p,
+            seed=seed,
+            max_tokens=max(1, left),
+            stop_ids=self.sampling.stop_ids,
+            logprobs=self.sampling.logprobs,
+            json_schema=None if is_thinking else self.sampling.json_schema,
+        )
+
+    def _wake_at(self) -> float | None:
+        """When, on the loop's clock, the deadline acts even if no token comes."""
+        if self.deadline is None or (self.phase == "answer" and not self.has_answer):
+            return None
+        return asyncio.get_running_loop().time() + max(0.0, self.deadline.due_s(self) - self.elapsed_s)
+
+    # Reading.
+
+    def _is_rejected(self, token: Token) -> bool:
+        """A banned token is drawn again: exact rejection sampling, so that no engine needs to know about bans."""
+        banned, self._ban = self._ban, frozenset()
+        if token.id not in banned:
+            self._n_rejected = 0
+            return False
+        self._n_rejected += 1
+        if self._n_rejected >= MAX_REJECTIONS:
+            self._n_rejected = 0
+            return False
+        self._ban = banned
+        self.chain.note_rejected(token.id, self.elapsed_s)
+        return True
+
+    def _take(self, token: Token) -> None:
+        now = self.elapsed_s
+        self._n_read += 1
+        if self.first_token_s is None:
+            self.first_token_s = now
+            self._first_read_s = time.monotonic()
+        if self._hot is not None:
+            temperature, left = self._hot
+            self._hot = (temperature, left - 1) if left > 1 else None
+        if token.id in self.sampling.stop_ids:
+            self.chain.note_stop(token.id, now)
+            return
+        was_thinking = self.phase == "thinking"
+        self._show(self.chain.append(token.id, "sampled", now, logprob=token.logprob))
+        if was_thinking and self.phase == "answer" and self.closed_by is None:
+            self._note_closed("natural", "the model closed its thought")
+        self.last_text = self.chain.last.text
+
+    def _decide(self) -> Decision:
+        if self.chain.traced.tokens[-1].id in self.sampling.stop_ids:
+            return CONTINUE
+        if self.phase == "answer" and self.chain.tracker.n_reopened:
+            return self._on_reopened()
+        for policy in self.policies:
+            decision = policy.decide(self)
+            if not isinstance(decision, Continue):
+                return decision
+        return CONTINUE
+
+    def _at_end(self, finish: StreamFinish | None) -> Decision:
+        """The stream is over: what now?"""
+        if self.is_cancelled or finish == "cancelled":
+            return Stop("user", "cancelled")
+        is_full = self.chain.n_kept >= self.limits.completion_tokens
+        if self.phase == "thinking":
+            if finish == "stop":
+                return Close("natural", "the model ended its turn")
+            if is_full or self.n_thinking_spent >= self.limits.thinking_tokens:
+                return Close("budget", "no tokens are left for the thought")
+            return CONTINUE
+        if finish == "stop":
+            self._show(self.chain.finish())
+            return Stop("stop") if self.has_answer else self._on_empty(self.chain.traced.tokens[-1].id)
+        return Stop("length", "max_tokens is reached") if is_full else CONTINUE
+
+    def _overdue(self) -> Decision:
+        if self.phase == "thinking":
+            return Close("deadline", "no token came in time")
+        return Stop("deadline", "no token came in time")
+
+    def _on_empty(self, ban: int) -> Decision:
+        """The answer ended before it began: draw again without the stop, and at last give what the thought holds."""
+        self._n_empty += 1
+        if self._n_empty <= MAX_EMPTY:
+            return RollBack(0, "the answer was empty", ban=ban, temperature=1.0, hot_tokens=1)
+        return Force(tuple(self.codec.encode(self._last_resort(), parse_special=False)), "the answer stayed empty")
+
+    def _last_resort(self) -> str:
+        lines = [line.strip() for line in self.chain.texts["thinking"].splitlines() if line.strip()]
+        return lines[-1] if lines else "I have no answer to give."
+
+    def _on_reopened(self) -> Decision:
+        self._n_reopened += 1
+        first = self.chain.roll_back_marker()
+        if self._n_reopened <= MAX_REOPENED:
+            return RollBack(0, "the thought was opened again in the answer", ban=first, temperature=1.0, hot_tokens=1)
+        if self.has_answer:
+            return Stop("stop", "the thought was opened again and again")
+        return self._on_empty(first)
+
+    # Obeying.
+
+    def _obey(self, decision: Decision) -> None:
+        match decision:
+            case Continue():
+                return
+            case Force(ids, cause):
+                self._note("force", cause)
+                self._force(ids)
+                if self.phase == "answer":
+                    self.finish = "stop"
+            case Close(reason, cause):
+                self._close(reason, cause)
+            case RollBack():
+                self._roll_back(decision)
+            case Stop(reason, cause):
+                self._note("stop", cause or reason)
+                if self.phase == "thinking" and not self.is_cancelled:
+                    self._close("user", cause)
+                self.finish = reason
+
+    def _close(self, reason: ClosedBy, cause: str) -> None:
+        self._hot, self._ban = None, frozenset()
+        is_empty = not self.chain.texts["thinking"]
+        sentence = "" if reason == "natural" or is_empty else self.profile.handoff
+        if self.profile.is_native:
+            self._force(self.codec.encode(sentence + self.profile.close_text))
+        else:
+            self._force(self.codec.encode(sentence))
+            self._show(self.chain.begin_answer())
+            self._force(self.codec.encode(self.profile.answer_lead), is_silent=True)
+        self._note_closed(reason, cause)
+
+    def _roll_back(self, decision: RollBack) -> None:
+        was_thinking = self.phase == "thinking"
+        self.chain.roll_back(decision.n)
+        self._note("roll_back", decision.cause, n=decision.n, ban=decision.ban, inject=decision.inject)
+        if was_thinking and decision.n:
+            self.emit(ThoughtRolledBack(self.index, len(self.chain.texts["thinking"]), decision.cause))
+        if decision.inject:
+            self._force(self.codec.encode(decision.inject, parse_special=False))
+        self._ban = frozenset() if decision.ban is None else frozenset({decision.ban})
+        if decision.temperature is not None and decision.hot_tokens:
+            self._hot = (decision.temperature, decision.hot_tokens)
+
+    def _force(self, ids: Sequence[int], *, is_silent: bool = False) -> None:
+        for token_id in ids:
+            self._show(self.chain.append(token_id, "forced", self.elapsed_s, is_silent=is_silent))
+
+    # Telling.
+
+    def _show(self, pieces: list[Piece]) -> None:
+        for piece in pieces:
+            n = self.n_thinking_spent if piece.phase == "thinking" else self.n_answer
+            if piece.phase == "answer" and self.first_answer_token_s is None:
+                self.first_answer_token_s = self.elapsed_s
+            self.emit(TextDelta(self.index, piece.phase, piece.text, n))
+
+    def _note_closed(self, reason: ClosedBy, cause: str) -> None:
+        self.closed_by = reason
+        self._note("close", cause, closed_by=reason)
+        self.emit(ThoughtClosed(self.index, reason, self.n_thinking_spent))
+
+    def _note(self, action: str, cause: str, **details: object) -> None:
+        at = len(self.chain.traced.tokens)
+        kept = {key: value for key, value in details.items() if value not in (None, "")}
+        self.trace.decisions.append(Decided(self.index, at, action, cause, kept))
+
+    def _result(self) -> PathResult:
+        traced, texts = self.chain.traced, self.chain.texts
+        traced.closed_by, traced.finish_reason = self.closed_by, self.finish
+        traced.thinking, traced.answer, traced.is_cancelled = texts["thinking"], texts["answer"], self.is_cancelled
+        return PathResult(
+            index=self.index,
+            thinking=texts["thinking"],
+            answer=texts["answer"],
+            closed_by=self.closed_by or "user",
+            finish_reason=self.finish or "stop",
+            usage=self.chain.usage(is_cancelled=self.is_cancelled),
+            is_cancelled=self.is_cancelled,
+        )

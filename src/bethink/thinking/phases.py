@@ -1,0 +1,115 @@
+"""`PhaseTracker`: fed with text as it is sampled or forced, it knows what is thought, what is answer, and what is a marker.
+
+Markers may be one token or many, and may be split anywhere; text that could still become a marker is held back. What
+always holds: the visible text of a phase never holds a marker, never begins or ends in white space, and the pieces given out
+for a phase, joined, are that text, however the input was split.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from bethink.types import Phase
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Visible text of one phase."""
+
+    phase: Phase
+    text: str
+
+
+@dataclass(slots=True)
+class _Trimmer:
+    """Drops leading white space and holds back trailing white space until text follows it."""
+
+    held: str = ""
+    has_text: bool = False
+
+    def feed(self, text: str) -> str:
+        text = self.held + text
+        if not self.has_text:
+            text = text.lstrip()
+        body = text.rstrip()
+        self.held = text[len(body) :]
+        self.has_text = self.has_text or bool(body)
+        return body
+
+
+@dataclass(slots=True)
+class PhaseTracker:
+    """`open_marker` and `close_marker` are empty for models that have none.
+
+    In the answer no marker belongs: `n_reopened` counts thoughts opened there again, `n_spilled` counts stray closes (the model went
+    on thinking after a forced close; its marker is dropped and the answer follows).
+    """
+
+    open_marker: str
+    close_marker: str
+    phase: Phase = "thinking"
+    n_reopened: int = 0
+    n_spilled: int = 0
+    _held: str = ""
+    _trimmers: dict[Phase, _Trimmer] = field(
+        default_factory=lambda: {"thinking": _Trimmer(), "answer": _Trimmer()}
+    )
+
+    def feed(self, text: str) -> list[Piece]:
+        """Take more text; give out what is certain."""
+        pieces: list[Piece] = []
+        self._held += text
+        while (found := self._first_marker()) is not None:
+            at, marker = found
+            self._give(self._held[:at], pieces)
+            self._held = self._held[at + len(marker) :]
+            if self.phase == "answer":
+                self.n_reopened += marker == self.open_marker
+                self.n_spilled += marker == self.close_marker
+            elif marker == self.close_marker:
+                self.phase = "answer"
+        n_held = self._n_held_back()
+        self._give(self._held[: len(self._held) - n_held], pieces)
+        self._held = self._held[len(self._held) - n_held :]
+        return pieces
+
+    def begin_answer(self) -> list[Piece]:
+        """The thought is over without a marker (hand-off of a model that has none)."""
+        pieces = self.flush()
+        self.phase = "answer"
+        return pieces
+
+    def flush(self) -> list[Piece]:
+        """No more text follows in this phase: what was held back was no marker."""
+        pieces: list[Piece] = []
+        self._give(self._held, pieces)
+        self._held = ""
+        return pieces
+
+    @property
+    def is_marker_pending(self) -> bool:
+        """The last text may be the beginning of a marker."""
+        return bool(self._held)
+
+    def has_text(self, phase: Phase) -> bool:
+        return self._trimmers[phase].has_text
+
+    def _give(self, text: str, pieces: list[Piece]) -> None:
+        if text and (visible := self._trimmers[self.phase].feed(text)):
+            pieces.append(Piece(self.phase, visible))
+
+    def _markers(self) -> tuple[str, ...]:
+        return tuple(m for m in (self.open_marker, self.close_marker) if m)
+
+    def _first_marker(self) -> tuple[int, str] | None:
+        found = [(at, m) for m in self._markers() if (at := self._held.find(m)) >= 0]
+        return min(found, default=None)
+
+    def _n_held_back(self) -> int:
+        longest = 0
+        for marker in self._markers():
+            for n in range(min(len(marker) - 1, len(self._held)), longest, -1):
+                if self._held.endswith(marker[:n]):
+                    longest = n
+                    break
+        return longest
