@@ -195,13 +195,9 @@ def _tell(error: BaseException, invocation: Invocation) -> int:
 
 def _sole_cause(error: BaseException) -> BaseException:
     """The one error inside groups of one (task groups wrap what their tasks raise)."""
-    cause = error
-    while isinstance(cause, BaseExceptionGroup):
-        inner = cast("BaseExceptionGroup[BaseException]", cause).exceptions
-        if len(inner) > 1:
-            break
-        cause = inner[0]
-    return cause
+    is_group = issubclass(type(error), BaseExceptionGroup)
+    inner = cast("tuple[BaseException, ...]", getattr(error, "exceptions", ())) if is_group else ()
+    return _sole_cause(inner[0]) if len(inner) == 1 else error
 
 
 def _say(message: str, hint: str = "") -> None:
