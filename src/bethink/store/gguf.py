@@ -1,9 +1,10 @@
 """Reading the header of a GGUF file that nobody vouches for.
 
-Owns the format's metadata and tensor table, never the weights. Every count, length, offset and type is checked against the
-file and against fixed bounds before anything is allocated for it, so that a truncated, lying or hostile file costs a clear
-`InvalidModelFile` and neither a crash nor minutes nor gigabytes. Source: the GGUF specification of ggml, versions 2 and 3,
-little-endian. We refuse version 1, big-endian files, repeated keys or tensors, overlapping tensors and text that is not UTF-8.
+Owns the format's metadata and tensor table, never the weights. Every count, length, offset and type is checked against
+the file and against fixed bounds before anything is allocated for it, so that a truncated, lying or hostile file costs
+a clear `InvalidModelFile` and neither a crash nor minutes nor gigabytes. Source: the GGUF specification of ggml,
+versions 2 and 3, little-endian. We refuse version 1, big-endian files, repeated keys or tensors, overlapping tensors
+and text that is not UTF-8.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -49,7 +51,9 @@ TENSOR_TYPES: dict[int, tuple[str, int, int]] = {
 
 @dataclass(frozen=True, slots=True)
 class TensorInfo:
-    """One tensor. `shape` is as the file has it (fastest dimension first); `offset` counts from the start of the file."""
+    """One tensor. `shape` is as the file has it (fastest dimension first); `offset` counts from the start of the
+    file.
+    """
 
     name: str
     shape: tuple[int, ...]
@@ -269,7 +273,7 @@ class _Parser:
             if data_offset + tensor.offset + tensor.n_bytes > self.file_size:
                 raise self._fail(f"tensor {tensor.name!r} reaches past the end of the file; the file is cut short")
         ordered = sorted(raw, key=lambda tensor: tensor.offset)
-        for before, after in zip(ordered, ordered[1:], strict=False):
+        for before, after in pairwise(ordered):
             if before.offset + before.n_bytes > after.offset:
                 raise self._fail(f"the tensors {before.name!r} and {after.name!r} overlap")
         return tuple(TensorInfo(t.name, t.shape, t.type, data_offset + t.offset, t.n_bytes) for t in raw)

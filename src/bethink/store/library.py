@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -158,7 +158,7 @@ class Store:
         raise UnknownModel(f"{asked} is not on this machine", "`bethink models list` shows what is")
 
     @contextmanager
-    def _held(self, key: str, name: str) -> Iterator[None]:
+    def _held(self, key: str, name: str) -> Generator[None, None, None]:
         try:
             with self.lock(key).acquire(timeout=0):
                 yield
@@ -196,8 +196,9 @@ class Store:
 
 
 def size_of(path: Path) -> int:
-    """Bytes of a file or of everything in a folder; 0 where there is nothing. A file with other hard links counts nothing,
-    because deleting it frees nothing."""
+    """Bytes of a file or of everything in a folder; 0 where there is nothing. A file with other hard links counts
+    nothing, because deleting it frees nothing.
+    """
     try:
         if path.is_dir():
             return sum(size_of(child) for child in path.iterdir())

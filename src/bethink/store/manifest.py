@@ -1,7 +1,7 @@
 """One small JSON file per pulled model: which bytes a name stands for and where they came from.
 
-Owns its format and that it is never half written (a temporary file, flushed, then renamed). A manifest that cannot be read
-is an error that names it, never a model silently missing.
+Owns its format and that it is never half written (a temporary file, flushed, then renamed). A manifest that cannot be
+read is an error that names it, never a model silently missing.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from urllib.parse import quote, unquote
 from bethink.errors import StoreError
 
 Format = Literal["gguf", "openvino"]
-# Who vouched for the hash: the shipped catalogue, the source's own metadata, or nobody (then it was recorded as first seen).
+# Who vouched for the hash: the shipped catalogue, the source's own metadata, or nobody (then it was recorded as first
+# seen).
 HashFrom = Literal["catalogue", "source", "first use"]
 
 FORMATS: tuple[Format, ...] = ("gguf", "openvino")
@@ -25,8 +26,9 @@ FORMATS: tuple[Format, ...] = ("gguf", "openvino")
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """`source` is the reference that served. `pulled_at` is UTC, ISO 8601. `file_time_ns` is kept where a file of the user's
-    is hard-linked, so that a later change to it is noticed."""
+    """`source` is the reference that served. `pulled_at` is UTC, ISO 8601. `file_time_ns` is kept where a file of the
+    user's is hard-linked, so that a later change to it is noticed.
+    """
 
     name: str
     sha256: str

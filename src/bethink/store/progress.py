@@ -15,8 +15,8 @@ Stage = Literal["asking", "unreachable", "waiting", "downloading", "joining", "c
 class PullProgress:
     """One moment of a pull. `message` is one plain sentence, given where something is worth a line of its own.
 
-    Bytes count the finished file (or folder), not what the network moved; `total_bytes` is None while unknown. `stage` says
-    what is being done to them: `waiting` means that another process downloads the same file.
+    Bytes count the finished file (or folder), not what the network moved; `total_bytes` is None while unknown. `stage`
+    says what is being done to them: `waiting` means that another process downloads the same file.
     """
 
     name: str
@@ -33,7 +33,9 @@ OnProgress = Callable[[PullProgress], None]
 
 
 class Meter:
-    """Keeps the current `PullProgress` of one pull and reports it: sentences at once, bytes at most ten times a second."""
+    """Keeps the current `PullProgress` of one pull and reports it: sentences at once, bytes at most ten times a
+    second.
+    """
 
     def __init__(self, name: str, on_progress: OnProgress | None, clock: Callable[[], float] = time.monotonic) -> None:
         self.now = PullProgress(name, "asking")

@@ -1,14 +1,14 @@
 """`pull`: from a name or a reference to a model on this machine.
 
-Owns the order in which sources are asked, the lock that lets two pulls share one download, and the moment at which bytes get
-their name. A model that is here already costs no network at all.
+Owns the order in which sources are asked, the lock that lets two pulls share one download, and the moment at which
+bytes get their name. A model that is here already costs no network at all.
 """
 
 from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -117,7 +117,7 @@ class _Pull:
         return None, stated.size if stated else None, "first use"
 
     @asynccontextmanager
-    async def _turn(self, key: str, folder: Path) -> AsyncIterator[None]:
+    async def _turn(self, key: str, folder: Path) -> AsyncGenerator[None, None]:
         """Wait until nobody else downloads the same bytes, and show how far they are meanwhile."""
         lock, is_first = self.store.lock(key), True
         while True:

