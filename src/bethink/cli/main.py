@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
+from bethink import __version__
 from bethink.errors import BethinkError
 
 if TYPE_CHECKING:
@@ -115,9 +116,7 @@ def _load(name: str) -> click.Command:
 
 def _show_version(ctx: click.Context, _param: click.Parameter, is_asked: bool) -> None:
     if is_asked and not ctx.resilient_parsing:
-        from importlib.metadata import version
-
-        click.echo(f"bethink {version('bethink')}")
+        click.echo(f"bethink {__version__}")
         ctx.exit()
 
 
@@ -156,24 +155,37 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code. Every failure is told on stderr, in words."""
     invocation = Invocation()
     try:
-        returned: object = cli.main(argv, prog_name="bethink", standalone_mode=False, obj=invocation)
+        returned = _run(list(sys.argv[1:] if argv is None else argv), invocation)
         sys.stdout.flush()
     except BaseException as error:  # noqa: BLE001 - the one boundary: nothing may leave as a bare traceback
         return _tell(error, invocation)
     return returned if isinstance(returned, int) else 0
 
 
+def _run(arguments: list[str], invocation: Invocation) -> object:
+    """What click's own `main` does, less its handling of errors: ours knows more exit codes."""
+    instruction = os.environ.get("_BETHINK_COMPLETE")
+    if instruction:
+        from click.shell_completion import shell_complete
+
+        return shell_complete(cli, {}, "bethink", "_BETHINK_COMPLETE", instruction)
+    with cli.make_context("bethink", arguments, obj=invocation) as context:
+        return cast("object", cli.invoke(context))
+
+
 def _tell(error: BaseException, invocation: Invocation) -> int:
     """Say what went wrong and return the exit code it stands for."""
     cause = _sole_cause(error)
-    if invocation.shows_traceback and not isinstance(cause, SystemExit):
+    if invocation.shows_traceback and not isinstance(cause, click.exceptions.Exit | SystemExit):
         traceback.print_exception(error)
     match cause:
-        case SystemExit():
-            return cause.code if isinstance(cause.code, int) else EXIT_FAULT
+        case click.exceptions.Exit():
+            return cause.exit_code
         case BrokenPipeError():
             _forget_stdout()
             return EXIT_PIPE_CLOSED
+        case SystemExit():
+            return cause.code if isinstance(cause.code, int) else EXIT_FAULT
         case KeyboardInterrupt() | click.Abort():
             return EXIT_INTERRUPTED
         case BethinkError():

@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+from importlib.metadata import version
+
+import click
+import pytest
+
+from bethink.cli import main as door
+
+HEAVY = (
+    "openvino", "openvino_genai", "nncf", "gguf", "xllamacpp", "numpy", "scipy", "sympy", "math_verify", "tokenizers",
+    "jinja2", "httpx", "rich", "asyncio", "anyio", "pebble", "pydantic",
+)  # fmt: skip
+
+
+@pytest.fixture
+def failing_commands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(door.COMMANDS, "fail", "tests.unit.cli.failing_commands:fail")
+    monkeypatch.setitem(door.COMMANDS, "answer", "tests.unit.cli.failing_commands:answer")
+
+
+def bethink(*args: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "bethink", *args]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **environ})
+
+
+def test_every_command_has_one_line_under_a_heading_and_every_line_a_command() -> None:
+    listed = [name for commands in door.SECTIONS.values() for name in commands]
+    assert sorted(listed) == sorted(door.COMMANDS)
+
+
+@pytest.mark.parametrize("name", door.COMMANDS)
+def test_a_command_says_of_itself_what_the_list_says_of_it(name: str) -> None:
+    command = door.cli.get_command(click.Context(door.cli), name)
+    assert command is not None
+    line = next(commands[name] for commands in door.SECTIONS.values() if name in commands)
+    assert (command.help or "").partition("\n")[0] == line
+
+
+def test_help_shows_every_command_and_loads_none_of_what_they_need() -> None:
+    script = (
+        "import sys; from bethink.cli.main import main; main(['--help']);"
+        f"print('loaded:', [name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert "loaded: []" in shown
+    for heading, commands in door.SECTIONS.items():
+        assert f"{heading}:\n" in shown
+        for name, line in commands.items():
+            assert any(row.split(maxsplit=1) == [name, line] for row in shown.splitlines())
+
+
+def test_help_answers_in_three_tenths_of_a_second() -> None:
+    def cpu_seconds() -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert bethink("--help").returncode == 0
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    # The processor's time, not the clock's: other work on the machine must not decide.
+    assert min(cpu_seconds() for _ in range(3)) < 0.3
+
+
+def test_the_version_is_the_packages() -> None:
+    assert bethink("--version").stdout == f"bethink {version('bethink')}\n"
+
+
+@pytest.mark.usefixtures("failing_commands")
+@pytest.mark.parametrize(
+    ("failure", "code", "stderr"),
+    [
+        ("usage", 2, "error: a budget of -3 tokens\nhint: give 0 or more\n"),
+        ("store", 3, "error: 4.2 GB are needed, 1.1 GB are free\nhint: `bethink models rm NAME` frees space\n"),
+        ("engine", 4, "error: llamacpp gives no JSON schema\n"),
+        ("file", 2, "error: Could not open file 'notes.txt': no such file\n"),
+        ("grouped", 3, "error: the disk is full\nhint: free some\n"),
+    ],
+)
+def test_a_failure_is_words_on_stderr_and_its_exit_code(
+    failure: str, code: int, stderr: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert door.main(["fail", failure]) == code
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err == stderr
+
+
+@pytest.mark.usefixtures("failing_commands")
+@pytest.mark.parametrize("failure", ["fault", "several"])
+def test_a_fault_of_our_own_says_so_and_how_to_see_more(failure: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert door.main(["fail", failure]) == 1
+    shown = capsys.readouterr().err
+    assert shown.startswith("error: bethink itself failed: ")
+    assert "bethink --debug" in shown
+    assert "Traceback" not in shown
+
+
+@pytest.mark.usefixtures("failing_commands")
+def test_debug_shows_the_traceback_and_then_the_same_words(capsys: pytest.CaptureFixture[str]) -> None:
+    assert door.main(["--debug", "fail", "store"]) == 3
+    shown = capsys.readouterr().err
+    assert "Traceback (most recent call last)" in shown
+    assert shown.endswith("hint: `bethink models rm NAME` frees space\n")
+
+
+@pytest.mark.usefixtures("failing_commands")
+def test_an_interrupt_ends_with_130_and_without_a_word(capsys: pytest.CaptureFixture[str]) -> None:
+    assert door.main(["fail", "interrupt"]) == 130
+    assert capsys.readouterr().err.strip() == ""
+
+
+@pytest.mark.usefixtures("failing_commands")
+def test_a_command_may_choose_its_own_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+    assert door.main(["answer", "0"]) == 0
+    assert door.main(["answer", "3"]) == 3
+    assert capsys.readouterr().out == "forty-two\n" * 2
+
+
+def test_an_unknown_command_is_wrong_usage_with_the_way_to_the_right_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert door.main(["aks"]) == 2
+    assert capsys.readouterr().err == "error: No such command 'aks'.\nhint: `bethink --help` shows how\n"
+
+
+def test_bethink_alone_shows_its_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert door.main([]) == 2
+    assert "Usage: bethink" in capsys.readouterr().err
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "bethink", "completion", "zsh"]
+    finished = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert (finished.returncode, finished.stderr) == (141, "")
+
+
+@pytest.mark.parametrize("shell", door.SHELLS)
+def test_completion_prints_a_script_for_the_shell(shell: str) -> None:
+    printed = bethink("completion", shell)
+    assert printed.returncode == 0
+    assert "_BETHINK_COMPLETE" in printed.stdout
+
+
+def test_a_shell_completes_the_commands_from_the_list() -> None:
+    words = bethink(_BETHINK_COMPLETE="zsh_complete", COMP_WORDS="bethink co", COMP_CWORD="1").stdout
+    assert words.splitlines()[:3] == ["plain", "completion", "Print the completion script of a shell."]
