@@ -29,6 +29,7 @@ class CatalogueEntry:
 
     `n_layers`, `n_kv_heads`, `head_dim`, `parameters` and `context_length` are those of the model's own configuration;
     None where we are not sure. `default_precision` is what the model is prepared in for the OpenVINO engine.
+    `approx_size` is `size` where that is known, otherwise within about a tenth, from the number of weights.
     """
 
     name: str
@@ -40,19 +41,13 @@ class CatalogueEntry:
     about: str = ""
     file: str | None = None
     size: int | None = None
+    approx_size: int | None = None
     sha256: str | None = None
     parameters: int | None = None
     context_length: int | None = None
     n_layers: int | None = None
     n_kv_heads: int | None = None
     head_dim: int | None = None
-
-    @property
-    def approx_size(self) -> int | None:
-        """Bytes of the file: exact where known, otherwise within a fifth, from the number of weights."""
-        if self.size is not None or self.parameters is None:
-            return self.size
-        return round(self.parameters * BITS_PER_WEIGHT[self.quantisation] / 8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +112,7 @@ def _expand(model: dict[str, Any]) -> list[CatalogueEntry]:
     quantisations = cast("list[str]", model["quantisations"])
     if stray := sorted(exact.keys() - set(quantisations)):
         raise StoreError(f"{model['name']} describes quantisations it does not list: {', '.join(stray)}")
-    known = {field.name for field in fields(CatalogueEntry)}
+    known = {field.name for field in fields(CatalogueEntry)} | {"file_parameters"}
     entries: list[CatalogueEntry] = []
     for index, quantisation in enumerate(quantisations):
         if quantisation not in BITS_PER_WEIGHT:
@@ -125,6 +120,9 @@ def _expand(model: dict[str, Any]) -> list[CatalogueEntry]:
         values = {"sources": model.get("sources", []), **shared, **exact.get(quantisation, {})}
         if unknown := sorted(values.keys() - known):
             raise StoreError(f"{model['name']} has unknown keys: {', '.join(unknown)}")
+        n_weights = values.pop("file_parameters", None) or values.get("parameters")
+        guess = round(n_weights * BITS_PER_WEIGHT[quantisation] / 8) if n_weights else None
+        values["approx_size"] = values.get("size") or values.get("approx_size") or guess
         values["sources"] = tuple(str(s).replace("{quantisation}", quantisation) for s in values["sources"])
         name = model["name"] if index == 0 else f"{model['name']}-{quantisation}"
         entries.append(CatalogueEntry(name=name, quantisation=quantisation, **values))
