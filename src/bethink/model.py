@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path as FilePath
@@ -73,11 +72,11 @@ class Model:
     rule: VoteRule = VoteRule()
 
     def think(self, request: Request, *, started_at: float | None = None) -> Run:
-        """Begin to think; iterate the run for its events. `started_at` (on `time.monotonic`) lets a deadline count from earlier.
+        """Begin to think; iterate the run for its events. `started_at` (on the event loop's clock) lets a deadline count from earlier.
 
         Raises: UsageError, ContextFull, CapabilityMissing.
         """
-        return Run(self, request, time.monotonic() if started_at is None else started_at)
+        return Run(self, request, started_at)
 
     async def answer(self, request: Request) -> Result:
         """Think, and return only the result."""
@@ -117,14 +116,14 @@ class Run:
 
     model: Model
     request: Request
-    started_at: float
+    started_at: float | None = None
     control: Control = field(default_factory=Control)
     trace: Trace = field(init=False)
     plan: Plan = field(init=False)
     comparable: bool = field(init=False)
     seed: int = field(init=False)
     _prompt: Prompt = field(init=False)
-    _council: Council | None = None
+    _began: float = 0.0
 
     def __post_init__(self) -> None:
         request, model = self.request, self.model
@@ -153,7 +152,7 @@ class Run:
 
     def _settle(self) -> None:
         """Prompt and plan need each other: whether to think decides the instruction, its length the limits."""
-        context = self.model.engine.info.context_length
+        info = self.model.engine.info
         for is_thinking in (True, False):
             self._prompt = self.model.prompt(self.request, is_thinking=is_thinking, comparable=self.comparable)
             self.plan = plan(
@@ -161,7 +160,7 @@ class Run:
                 self.model.profile,
                 comparable=self.comparable,
                 n_prompt=len(self._prompt.ids),
-                context_length=context,
+                context_length=min(info.context_length, info.kv_tokens),
             )
             if self.plan.thinking_tokens > 0 or self.request.thought:
                 return
@@ -175,6 +174,7 @@ class Run:
         self.control.wants_stop = True
 
     async def __aiter__(self) -> AsyncIterator[Event]:
+        self._began = asyncio.get_running_loop().time() if self.started_at is None else self.started_at
         queue: asyncio.Queue[Event | None] = asyncio.Queue()
         yield Started(
             len(self._prompt.ids), self.plan.budget, self.plan.n_paths, self.plan.effort, self.plan.notes
@@ -191,7 +191,7 @@ class Run:
             task.cancel()
 
     async def _drive(self, emit: Callable[[Event], None]) -> None:
-        council = self._council = Council(
+        council = Council(
             new_path=lambda index: self._path(index, emit),
             n_paths=self.plan.n_paths,
             rule=self.model.rule,
@@ -227,7 +227,7 @@ class Run:
             index=index,
             is_opened=self._prompt.text.rstrip().endswith(model.profile.open_marker) and model.profile.is_native,
             thought=request.thought or "",
-            started_at=self.started_at,
+            started_at=self._began,
         )
 
     def _sampling(self, index: int) -> Sampling:
@@ -251,7 +251,7 @@ class Run:
 
     def _result(self, council: Council, winner: PathResult) -> Result:
         usages = [r.usage for r in council.results]
-        total_s = time.monotonic() - self.started_at
+        total_s = asyncio.get_running_loop().time() - self._began
         usage = Usage(
             prompt_tokens=len(self._prompt.ids),
             thinking_tokens=sum(u.thinking_tokens for u in usages),

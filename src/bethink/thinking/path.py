@@ -7,7 +7,6 @@ Everything is done with three moves: read on, cancel, start again from another l
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -51,7 +50,7 @@ class Path:
     """One chain of thought over `prompt_ids`. `policies` are asked in order; the first that does not say Continue is obeyed.
 
     `is_opened` says that the prompt itself ends in the opening marker. `thought` is an edited thought to go on from.
-    `deadline` (one of the policies) also wakes a path that waits for a token. `started_at` is the request's start on `time.monotonic`'s clock.
+    `deadline` (one of the policies) also wakes a path that waits for a token. `started_at` is the request's start on the event loop's clock.
     """
 
     engine: Engine
@@ -67,7 +66,7 @@ class Path:
     index: int = 0
     is_opened: bool = False
     thought: str = ""
-    started_at: float = field(default_factory=time.monotonic)
+    started_at: float = 0.0
     chain: Chain = field(init=False)
     closed_by: ClosedBy | None = None
     finish: FinishReason | None = None
@@ -157,13 +156,13 @@ class Path:
 
     @property
     def elapsed_s(self) -> float:
-        return time.monotonic() - self.started_at
+        return _now() - self.started_at
 
     @property
     def rate(self) -> float | None:
         if self._n_read < 4:
             return None
-        return (self._n_read - 1) / max(1e-6, time.monotonic() - self._first_read_s)
+        return (self._n_read - 1) / max(1e-6, _now() - self._first_read_s)
 
     # Beginning.
 
@@ -213,7 +212,7 @@ class Path:
         """When, on the loop's clock, the deadline acts even if no token comes."""
         if self.deadline is None or (self.phase == "answer" and not self.has_answer):
             return None
-        return asyncio.get_running_loop().time() + max(0.0, self.deadline.due_s(self) - self.elapsed_s)
+        return _now() + max(0.0, self.deadline.due_s(self) - self.elapsed_s)
 
     # Reading.
 
@@ -236,7 +235,7 @@ class Path:
         self._n_read += 1
         if self.first_token_s is None:
             self.first_token_s = now
-            self._first_read_s = time.monotonic()
+            self._first_read_s = _now()
         if self._hot is not None:
             temperature, left = self._hot
             self._hot = (temperature, left - 1) if left > 1 else None
@@ -271,10 +270,12 @@ class Path:
             if is_full or self.n_thinking_spent >= self.limits.thinking_tokens:
                 return Close("budget", "no tokens are left for the thought")
             return CONTINUE
+        if finish != "stop" and not is_full:
+            return CONTINUE
+        self._show(self.chain.finish())
         if finish == "stop":
-            self._show(self.chain.finish())
             return Stop("stop") if self.has_answer else self._on_empty(self.chain.traced.tokens[-1].id)
-        return Stop("length", "max_tokens is reached") if is_full else CONTINUE
+        return Stop("length", "max_tokens is reached")
 
     def _overdue(self) -> Decision:
         if self.phase == "thinking":
@@ -286,11 +287,7 @@ class Path:
         self._n_empty += 1
         if self._n_empty <= MAX_EMPTY:
             return RollBack(0, "the answer was empty", ban=ban, temperature=1.0, hot_tokens=1)
-        return Force(tuple(self.codec.encode(self._last_resort(), parse_special=False)), "the answer stayed empty")
-
-    def _last_resort(self) -> str:
-        lines = [line.strip() for line in self.chain.texts["thinking"].splitlines() if line.strip()]
-        return lines[-1] if lines else "I have no answer to give."
+        return Stop("stop", "the answer stayed empty")
 
     def _on_reopened(self) -> Decision:
         self._n_reopened += 1
@@ -310,17 +307,12 @@ class Path:
             case Force(ids, cause):
                 self._note("force", cause)
                 self._force(ids)
-                if self.phase == "answer":
-                    self.finish = "stop"
             case Close(reason, cause):
                 self._close(reason, cause)
             case RollBack():
                 self._roll_back(decision)
             case Stop(reason, cause):
-                self._note("stop", cause or reason)
-                if self.phase == "thinking" and not self.is_cancelled:
-                    self._close("user", cause)
-                self.finish = reason
+                self._stop(reason, cause)
 
     def _close(self, reason: ClosedBy, cause: str) -> None:
         self._hot, self._ban = None, frozenset()
@@ -333,6 +325,20 @@ class Path:
             self._show(self.chain.begin_answer())
             self._force(self.codec.encode(self.profile.answer_lead), is_silent=True)
         self._note_closed(reason, cause)
+
+    def _stop(self, reason: FinishReason, cause: str) -> None:
+        self._note("stop", cause or reason)
+        if self.phase == "thinking" and not self.is_cancelled:
+            self._note_closed("user", cause)
+        elif reason != "user" and not self.has_answer:
+            self._speak_for_it()
+        self.finish = reason
+
+    def _speak_for_it(self) -> None:
+        """The last line of the thought is the answer of a model that gives none."""
+        lines = [line.strip() for line in self.chain.texts["thinking"].splitlines() if line.strip()]
+        self._note("force", "the answer stayed empty")
+        self._force(self.codec.encode(lines[-1] if lines else "I have no answer to give.", parse_special=False))
 
     def _roll_back(self, decision: RollBack) -> None:
         was_thinking = self.phase == "thinking"
@@ -382,3 +388,8 @@ class Path:
             usage=self.chain.usage(is_cancelled=self.is_cancelled),
             is_cancelled=self.is_cancelled,
         )
+
+
+def _now() -> float:
+    """Seconds on the event loop's clock, so that tests may turn it."""
+    return asyncio.get_running_loop().time()
