@@ -1,0 +1,132 @@
+"""`bethink ask`: one question, a thought that ends, an answer with its evidence.
+
+In a terminal the thought streams by; a pipe gets the answer alone;
+`--json` prints exactly one object, also when it fails.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.text import Text
+
+from bethink.cli.display import open_display
+from bethink.cli.options import Options, thinking_options
+from bethink.cli.parameters import Thought, read_stdin, read_text, with_context
+from bethink.cli.terminal import Terminal, open_terminal
+from bethink.errors import BethinkError, UsageError
+from bethink.types import Message, Request
+
+INTERRUPTED = 130
+
+
+class JsonErrors(click.Command):
+    """A command whose wrong usage is a JSON object too when `--json` is among its arguments."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        is_json = "--json" in args[: args.index("--")] if "--" in args else "--json" in args
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except click.UsageError as error:
+            if not is_json:
+                raise
+            _print_error("invalid_request", error.format_message(), f"bethink {info_name} --help")
+            raise click.exceptions.Exit(error.exit_code) from error
+
+
+@click.command(cls=JsonErrors)
+@click.argument("question", required=False)
+@click.option("-f", "--file", "files", multiple=True, type=click.Path(path_type=Path), help="A text file to ask about.")
+@thinking_options
+@click.option("--thought", type=Thought(), help="Go on from this thought (one you edited, for example).")
+@click.option("--json", "is_json", is_flag=True, help="Print one JSON object with everything.")
+@click.option("--trace", "shows_trace", is_flag=True, help="Say where the trace of this request is.")
+def ask(
+    question: str | None, files: tuple[Path, ...], thought: str | None, is_json: bool, shows_trace: bool, **values: Any
+) -> int:
+    """Ask QUESTION and print the answer.
+
+    Without QUESTION (or with -) it is read from standard input; with one, standard input is what it is about:
+
+    \b
+      bethink ask "A train goes 60 km in 45 minutes. How fast is it in km/h?"
+      bethink ask --budget 256 --within 20s "Is 1001 prime?"
+      git diff | bethink ask "What could break here?"
+
+    Ctrl-C once means "answer now", twice stops. Exit codes: 0 answered, 2 wrong usage, 3 model or store, 4 engine,
+    130 interrupted.
+    """
+    options = Options.of(values)
+    terminal = open_terminal(no_color=options.no_color)
+    try:
+        messages = [Message("system", options.system)] if options.system else []
+        messages.append(Message("user", _question(question, files)))
+        return _answer(options, options.request(messages, thought), terminal, is_json=is_json, shows_trace=shows_trace)
+    except BethinkError as error:
+        if not is_json:
+            raise
+        _print_error(error.code, str(error), error.hint)
+        return error.exit_code
+    except KeyboardInterrupt:
+        if is_json:
+            _print_error("interrupted", "interrupted before there was an answer", "")
+        return INTERRUPTED
+
+
+def _question(question: str | None, files: tuple[Path, ...]) -> str:
+    """The whole question: files and standard input first, then what is asked about them.
+
+    Raises: UsageError.
+    """
+    parts = [(path.name, read_text(path)) for path in files]
+    asked = "" if question in (None, "-") else (question or "")
+    if question in (None, "-"):
+        if sys.stdin.isatty() and question is None:
+            raise UsageError("there is no question", 'bethink ask "…", or pipe one in')
+        asked = read_stdin(is_needed=True)
+    else:
+        parts.append(("Input", read_stdin(is_needed=False)))
+    if not asked.strip():
+        raise UsageError("the question is empty", 'bethink ask "What is 17 * 23?"')
+    return with_context(asked.strip(), parts)
+
+
+def _answer(options: Options, request: Request, terminal: Terminal, *, is_json: bool, shows_trace: bool) -> int:
+    """Load, think, show. Returns the exit code."""
+    from bethink.cli.loading import load_model
+    from bethink.cli.turn import take_turn
+
+    with load_model(options, terminal) as model:
+        run = model.think(request)
+        display = open_display(terminal, hides_thought=options.hide_thought, is_json=is_json)
+        turn = asyncio.run(take_turn(run, display))
+    if is_json and turn.result is not None:
+        from bethink.trace import result_record
+
+        _print_json(result_record(turn.result))
+    elif is_json:
+        _print_error("interrupted", "interrupted before there was an answer", "")
+    if shows_trace and turn.result is not None:
+        where = f" ({model.traces / turn.result.trace_id}.json)" if model.traces else ""
+        line = f"trace {turn.result.trace_id}{where}: bethink trace show {turn.result.trace_id}"
+        terminal.err.print(Text(line), soft_wrap=True)
+    return INTERRUPTED if turn.is_stopped else 0
+
+
+def _print_error(code: str, message: str, hint: str) -> None:
+    _print_json({"error": {"code": code, "message": message, "hint": hint}})
+
+
+def _print_json(record: dict[str, Any]) -> None:
+    """One object: on one line in a pipe, spread out for a reader."""
+    is_utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    text = json.dumps(record, ensure_ascii=not is_utf8, indent=2 if sys.stdout.isatty() else None)
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,90 @@
+"""Loading a model at the command line: what is being done (fetched, prepared, loaded) is said on stderr."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from rich.live import Live
+from rich.text import Text
+
+from bethink.cli.evidence import seconds
+from bethink.cli.options import Options
+from bethink.cli.terminal import Terminal, one_row
+from bethink.store.progress import PullProgress
+
+if TYPE_CHECKING:
+    from bethink.model import Model
+
+QUIET_S = 0.3
+"""A load that is over sooner shows nothing."""
+
+
+def load_model(options: Options, terminal: Terminal) -> Model:
+    """The model the user named, or this machine's default; fetched and prepared first where that was not done yet.
+
+    Raises: StoreError, EngineError.
+    """
+    with Loading(terminal, f"loading {options.model or 'the default model'}") as loading:
+        from bethink.model import load  # imports the store and an engine: only when something is really asked
+
+        return load(options.model, engine=options.engine, precision=options.precision, on_progress=loading.update)
+
+
+@dataclass(slots=True)
+class Loading:
+    """One line on a terminal's stderr while the work runs; sentences that are worth keeping stay there."""
+
+    terminal: Terminal
+    what: str
+    _since: float = field(default_factory=time.monotonic)
+    _live: Live | None = None
+
+    def __enter__(self) -> Loading:
+        err = self.terminal.err
+        if err.is_terminal and not err.is_dumb_terminal:
+            self._live = Live(
+                get_renderable=self._line,
+                console=err,
+                transient=True,
+                refresh_per_second=10,
+                redirect_stdout=False,
+                redirect_stderr=False,
+            )
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def update(self, progress: object) -> None:
+        """Takes what the store and the engines report; from any thread."""
+        sentence = progress.message if isinstance(progress, PullProgress) else ""
+        if sentence:
+            self.terminal.err.print(Text(one_row(sentence)))
+        self.what = described(progress)
+
+    def _line(self) -> Text:
+        elapsed_s = time.monotonic() - self._since
+        if elapsed_s < QUIET_S:
+            return Text("")
+        spinner = self.terminal.glyphs.spinner
+        turning = spinner[int(elapsed_s * 10) % len(spinner)]
+        line = f"{turning} {one_row(self.what)} {self.terminal.glyphs.dot} {elapsed_s:.0f} s"
+        return Text(line, style="cyan", no_wrap=True, overflow="crop")
+
+
+def described(progress: object) -> str:
+    """A report in one line."""
+    if not isinstance(progress, PullProgress):
+        return str(progress)
+    parts = [f"{progress.stage} {progress.name}"]
+    if progress.total_bytes:
+        parts.append(f"{progress.done_bytes / progress.total_bytes:.0%} of {progress.total_bytes / 1e6:,.0f} MB")
+    if progress.rate_bytes_s:
+        parts.append(f"{progress.rate_bytes_s / 1e6:.1f} MB/s")
+    if progress.left_s is not None:
+        parts.append(f"{seconds(progress.left_s)} left")
+    return ", ".join(parts)
