@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -34,7 +35,7 @@ def commands(command: click.Command, context: click.Context) -> Iterator[tuple[c
 
 def bare_context(command: click.Command, name: str, parent: click.Context | None) -> click.Context:
     """A context that parsed nothing, at a width that does not depend on the terminal."""
-    settings = command.context_settings | {"terminal_width": WIDTH, "max_content_width": WIDTH}
+    settings: dict[str, Any] = {**command.context_settings, "terminal_width": WIDTH, "max_content_width": WIDTH}
     return command.context_class(command, info_name=name, parent=parent, **settings)
 
 
