@@ -43,12 +43,12 @@ COMMANDS: dict[str, str] = {
 
 SECTIONS: dict[str, dict[str, str]] = {
     "Think": {
-        "ask": "Ask a question; the thought ends and is answered.",
+        "ask": "Ask QUESTION and print the answer.",
         "chat": "Hold a conversation in the terminal.",
     },
     "Models": {
-        "pull": "Download a model, check it and prepare it.",
-        "models": "List, show and remove models; see what fits.",
+        "pull": "Download models, check them against their hash, and keep them.",
+        "models": "List, show and remove models; see what fits this machine.",
     },
     "Look closer": {
         "trace": "See who decided what in an earlier request.",
