@@ -40,7 +40,7 @@ def shape_from_gguf(header: GgufHeader) -> ModelShape:
     hidden, n_heads = number("embedding_length"), number("attention.head_count")
     embedding = next((tensor for tensor in header.tensors if tensor.name == "token_embd.weight"), None)
     if embedding is None or len(embedding.shape) != 2:
-        raise InvalidModelFile("the model file has no token_embd.weight", "it is no language model that bethink can run")
+        raise InvalidModelFile("the model file has no token_embd.weight", "it is no language model")
     return ModelShape(
         n_layers=number("block_count"),
         n_heads=n_heads,

@@ -1,0 +1,150 @@
+"""The process that holds the weights: `python -m bethink.engine.openvino.worker`, spoken to as `wire` says.
+
+It is a process of its own for three reasons: GenAI's `step()` keeps Python's global lock for its whole duration (a
+prompt on a small machine takes seconds), a crash in native code must not take the user's program along, and its
+memory is given back the moment it ends. It ends with its standard input, so it cannot outlive the engine that started
+it.
+
+Tokens go in and out as ids; GenAI's own tokenizer is loaded because GenAI insists, and serves JSON schemas only.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import sys
+import threading
+from collections.abc import Mapping
+from typing import IO, Any
+
+from bethink.engine.openvino import wire
+
+COLDEST = 1e-4
+"""Below this temperature sampling is greedy: dividing logits by less overflows before it changes any choice."""
+
+
+class Worker:
+    """One pipeline and the runs in it. Everything but reading standard input happens on the main thread."""
+
+    def __init__(self, inbox: IO[bytes], outbox: IO[bytes]) -> None:
+        self._inbox, self._outbox = inbox, outbox
+        self._messages: queue.SimpleQueue[list[Any] | None] = queue.SimpleQueue()
+        self._handles: dict[int, Any] = {}
+        self._pipeline: Any = None  # GenAI's own annotations are partly unknown
+
+    def serve(self) -> None:
+        message = wire.read(self._inbox)
+        if message is None:
+            return
+        try:
+            self._load(wire.Load(**message[1]))
+        except Exception as error:  # noqa: BLE001 - whatever native code throws while loading is the answer to "load"
+            wire.write(self._outbox, ["failed", str(error).strip()])
+            return
+        wire.write(self._outbox, ["loaded", {}])
+        threading.Thread(target=self._listen, daemon=True).start()
+        while self._obey():
+            self._pipeline.step()
+            self._report()
+
+    def _load(self, load: wire.Load) -> None:
+        import openvino_genai as genai
+
+        self._genai = genai
+        scheduler = genai.SchedulerConfig()
+        scheduler.num_kv_blocks = load.n_kv_blocks
+        scheduler.max_num_batched_tokens = load.max_batched_tokens
+        scheduler.max_num_seqs = load.max_batched_tokens
+        scheduler.dynamic_split_fuse = True
+        scheduler.enable_prefix_caching = True
+        self._pipeline = genai.ContinuousBatchingPipeline(load.model_dir, scheduler, "CPU", dict(load.properties))
+
+    def _listen(self) -> None:
+        while (message := wire.read(self._inbox)) is not None:
+            self._messages.put(message)
+        self._messages.put(None)
+
+    def _obey(self) -> bool:
+        """Take every message that is there; with nothing to do, wait for one. False: it is over."""
+        while True:
+            try:
+                message = self._messages.get(block=not self._handles)
+            except queue.Empty:
+                return True
+            match message:
+                case None:
+                    return False
+                case ["start", run, ids, sampling]:
+                    self._start(run, ids, sampling)
+                case ["cancel", run] if run in self._handles:
+                    self._handles.pop(run).cancel()
+                case _:
+                    pass
+
+    def _start(self, run: int, ids: list[int], sampling: Mapping[str, Any]) -> None:
+        import numpy as np
+        import openvino as ov
+
+        try:
+            config = self._config(sampling)
+            prompt = ov.Tensor(np.array([ids], dtype=np.int64))
+            self._handles[run] = self._pipeline.add_request(run, prompt, config)
+        except Exception as error:  # noqa: BLE001 - a request that GenAI refuses is that request's error alone
+            wire.write(self._outbox, ["refused", run, str(error).strip()])
+
+    def _config(self, sampling: Mapping[str, Any]) -> Any:
+        genai = self._genai
+        config = genai.GenerationConfig()
+        config.apply_chat_template = False
+        config.max_new_tokens = sampling["max_tokens"]
+        config.logprobs = int(sampling["logprobs"])
+        config.do_sample = sampling["temperature"] > COLDEST
+        if config.do_sample:
+            config.temperature = sampling["temperature"]
+            config.rng_seed = sampling["seed"] & 0xFFFF_FFFF
+            config.top_p = sampling["top_p"]
+            config.min_p = sampling["min_p"]
+            if sampling["top_k"]:
+                config.top_k = sampling["top_k"]
+        if sampling["stop_ids"]:
+            config.stop_token_ids = set(sampling["stop_ids"])
+            config.eos_token_id = sampling["stop_ids"][0]  # else GenAI adds the model's own end token
+        elif sampling["json_schema"] is None:
+            config.ignore_eos = True
+        if sampling["json_schema"] is not None:
+            config.structured_output_config = genai.StructuredOutputConfig(json_schema=sampling["json_schema"])
+        return config
+
+    def _report(self) -> None:
+        """Tell what the last step brought, in one message for all runs."""
+        running = self._genai.GenerationStatus.RUNNING
+        ignored = self._genai.GenerationStatus.IGNORED
+        news: list[list[Any]] = []
+        for run, handle in list(self._handles.items()):
+            status = handle.get_status()  # before reading: what comes after a FINISHED is nothing
+            ids: list[int] = []
+            logprobs: list[float] = []
+            while handle.can_read():
+                for output in handle.read().values():
+                    ids += output.generated_ids
+                    logprobs += output.generated_log_probs
+            end = None if status == running else "starved" if status == ignored else "done"
+            if end is not None:
+                del self._handles[run]
+            if ids or end:
+                news.append([run, ids, logprobs, end])
+        if news:
+            wire.write(self._outbox, ["tokens", news])
+
+
+def main() -> None:
+    # What native code prints goes to stderr, so that stdout carries messages alone.
+    outbox = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    Worker(sys.stdin.buffer, outbox).serve()
+    outbox.flush()
+    os._exit(0)  # native destructors take long and may crash; the system frees faster
+
+
+if __name__ == "__main__":
+    main()
