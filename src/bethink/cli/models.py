@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bethink.store import CatalogueEntry, LocalModel, Prepared, Store
 
 FIT = "bethink.cli.fit"
+PIPE_WIDTH = 140
 
 
 class _ModelsGroup(click.Group):
@@ -80,7 +81,9 @@ def list_(shows_all: bool, as_json: bool, no_color: bool) -> None:
         rows = [_row(store, local) for local in here] + [_entry_row(e) for e in entries if e.name not in known]
         click.echo(json.dumps(rows, ensure_ascii=False, indent=1))
     elif here or shows_all:
-        terminal.out.print(_table(store, terminal, here, entries), width=None if terminal.is_terminal else 120)
+        if not terminal.is_terminal:
+            terminal.out.width = PIPE_WIDTH
+        terminal.out.print(_table(store, terminal, here, entries))
     else:
         terminal.out.print(Text("no model is on this machine yet"))
         terminal.out.print(Text("`bethink models list --all` shows what there is; `bethink pull NAME` fetches one"))
@@ -108,14 +111,14 @@ def _entry_row(entry: CatalogueEntry) -> dict[str, object]:
 
 def _table(store: Store, terminal: Terminal, here: Sequence[LocalModel], entries: Sequence[CatalogueEntry]) -> Table:
     """Pulled models first; a catalogue model's other quantisations share its row unless they are here."""
-    width = terminal.width if terminal.is_terminal else 120
+    width = terminal.out.width
     titles = ["name", "size", "licence", *(["family"] if width >= 100 else []), "here" if entries else "prepared"]
     rows = [_pulled_cells(store, local, terminal.glyphs.done if entries else "") for local in here]
     if entries:
         titles.append("also")
         rows += _known_cells(entries, {local.name for local in here})
     widths = {title: max(len(title), *(len(row[title]) for row in rows)) for title in titles}
-    left = width - 2 - 2 * len(titles) - sum(widths[title] for title in titles if title != "licence")
+    left = width - 3 * len(titles) - sum(widths[title] for title in titles if title != "licence")
     table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
     for title in titles:
         style = {"name": "cyan", "also": "dim"}.get(title)
