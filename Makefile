@@ -64,9 +64,22 @@ format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+MODEL ?= qwen2.5-coder:0.5b
+
 .PHONY: bench
-bench: $(VENV)/.installed-dev
-	$(BIN)/python -m bench $(BENCH_ARGS)
+bench: $(VENV)/.installed-dev  # with BETHINK_GSM8K=…/train.jsonl also what needs questions; the vote takes an hour
+	$(BIN)/python bench/start.py --model $(MODEL)
+	$(BIN)/python bench/speed.py --model $(MODEL)
+ifdef BETHINK_GSM8K
+	$(BIN)/python bench/contract.py --model $(MODEL)
+	$(BIN)/python bench/accuracy.py --model $(MODEL)
+	$(BIN)/python bench/voting.py sample --model $(MODEL) --out votes.jsonl
+	$(BIN)/python bench/voting.py replay votes.jsonl
+endif
+
+.PHONY: docs
+docs: $(VENV)/.installed-dev
+	$(BIN)/python docs/generate_cli.py
 
 .PHONY: lock  # the newest versions that work together, from a clean environment
 lock:
