@@ -3,7 +3,7 @@
     python bench/voting.py sample --model qwen2.5-coder:0.5b --n 100 --out votes-0.5b.jsonl      # hours; survives a kill
     python bench/voting.py replay votes-0.5b.jsonl
 
-Each path runs through bethink's own controller. Path 0 is greedy, as it is in `bethink ask`; it is also the baseline, so that
+Each path runs through bethink's own controller, with the escape from loops switched off, so that bench/loops.py can replay that as well. Path 0 is greedy, as it is in `bethink ask`; it is also the baseline, so that
 every comparison is paired by question. Waves are replayed whole: a path of a started wave costs all its tokens.
 """
 
@@ -62,6 +62,7 @@ def record(question: Question, result: Result, seconds: float) -> dict[str, obje
                 "tokens": p.usage.completion_tokens,
                 "thinking": p.usage.thinking_tokens,
                 "closed_by": p.closed_by,
+                "thought": p.thinking,
             }
             for p in result.paths
         ],
@@ -205,7 +206,7 @@ def main() -> None:
     todo = [q for q in questions(data_path(given.data), given.n, given.first) if q.index not in done]
     with bethink.load(given.model, engine=given.engine) as model:
         model.rule = NEVER
-        model.traces = None
+        model.traces, model.escapes = None, None
         asyncio.run(sample(model, todo, given.out, given.paths, given.concurrent, given.budget))
 
 

@@ -60,7 +60,8 @@ CHECKS = ("auto", "none", "math")
 
 @dataclass(slots=True)
 class Model:
-    """A loaded model. `stop_ids` end a turn; `traces` is where finished traces are kept (None: nowhere)."""
+    """A loaded model. `stop_ids` end a turn; `traces` is where finished traces are kept (None: nowhere); `escapes` is how often a
+    loop is escaped before the thought is closed (None: loops are not looked for, which only measurements want)."""
 
     engine: Engine
     tokenizer: Tokenizer
@@ -70,6 +71,7 @@ class Model:
     stop_ids: tuple[int, ...]
     traces: FilePath | None = None
     rule: VoteRule = VoteRule()
+    escapes: int | None = 2
 
     def think(self, request: Request, *, started_at: float | None = None) -> Run:
         """Begin to think; iterate the run for its events. `started_at` (on the event loop's clock) lets a deadline count from earlier.
@@ -212,7 +214,8 @@ class Run:
         deadline = Deadline(request.within_s, plan.answer_reserve) if request.within_s is not None else None
         policies: list[Policy] = [User(self.control)]
         policies += [deadline] if deadline else []
-        policies += [Budget(plan.thinking_tokens), LoopGuard()]
+        policies.append(Budget(plan.thinking_tokens))
+        policies += [LoopGuard(rungs=model.escapes)] if model.escapes is not None else []
         return Path(
             engine=model.engine,
             codec=model.tokenizer,

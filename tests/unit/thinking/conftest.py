@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from bethink.engine.scripted import END, Script, ScriptedEngine
+from bethink.engine.scripted import END, Script, ScriptedEngine, scripted_tokenizer
 from bethink.profiles import Profile, load_profiles
 from bethink.prompt import Tokenizer
 from bethink.thinking.decisions import Policy
@@ -75,7 +75,7 @@ def make_rig() -> MakeRig:
         **engine_settings: float,
     ) -> Rig:
         engine = ScriptedEngine(script, **engine_settings)  # pyright: ignore[reportArgumentType]  # floats only
-        codec = Tokenizer(engine.tokenizer)
+        codec = Tokenizer(scripted_tokenizer())
         end = engine.tokenizer.token_to_id(END)
         trace = Trace("t", "", {}, {}, "scripted", profile.name, [], "")
         control = Control()
