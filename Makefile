@@ -52,11 +52,17 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest --cov --cov-report=term $(PYTEST_ARGS)
 
-.PHONY: check
-check: $(VENV)/.installed-dev
+.PHONY: check lint types layers
+check: lint types layers
+
+lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: $(VENV)/.installed-dev
 	$(BIN)/pyright --pythonpath $(BIN)/python
+
+layers: $(VENV)/.installed-dev
 	$(BIN)/lint-imports
 
 .PHONY: format
