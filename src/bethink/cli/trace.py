@@ -1,0 +1,128 @@
+"""`bethink trace`: look back at a request: list the traces, show one in the terminal, export one as a page."""
+
+from __future__ import annotations
+
+import json
+import sys
+import webbrowser
+from pathlib import Path
+from typing import Literal
+
+import click
+from rich.text import Text
+
+from bethink.cli.terminal import open_terminal
+from bethink.cli.trace_story import chosen, find_trace, trace_files
+from bethink.cli.trace_view import COLUMNS, row_of, table, view
+from bethink.config import Settings
+from bethink.errors import StoreError, UsageError
+from bethink.trace import Trace, TracedPath
+
+Format = Literal["html", "json", "md"]
+FORMATS: tuple[Format, ...] = ("html", "json", "md")
+
+
+@click.group()
+def trace() -> None:
+    """See who decided what in an earlier request. An ID may be `last`, or any beginning or end of it."""
+
+
+@trace.command("list")
+@click.option(
+    "-n", "--count", default=20, show_default=True, type=click.IntRange(min=1), help="How many, newest first."
+)
+@click.option("--json", "is_json", is_flag=True, help="Print a JSON array.")
+def list_traces(count: int, is_json: bool) -> None:
+    """List the traces of late."""
+    folder = _folder()
+    rows = [_row(file) for file in trace_files(folder)[:count]]
+    terminal = open_terminal()
+    if is_json:
+        click.echo(json.dumps([dict(zip(COLUMNS, row, strict=True)) for row in rows], ensure_ascii=False))
+    elif not rows:
+        terminal.err.print(Text(f'no traces in {folder} yet; bethink ask "…" writes one'))
+    elif terminal.is_terminal:
+        terminal.out.print(table(rows, terminal.width))
+    else:
+        for row in (COLUMNS, *rows):
+            click.echo("\t".join(row))
+
+
+@trace.command()
+@click.argument("id", default="last")
+@click.option("--path", "number", type=click.IntRange(min=1), help="Tell this path instead of the one that answered.")
+@click.option("--all", "is_all", is_flag=True, help="Tell every path.")
+def show(id: str, number: int | None, is_all: bool) -> None:
+    """Tell a request in the terminal: who said what, who decided what and why."""
+    terminal = open_terminal()
+    loaded = Trace.load(find_trace(_folder(), id))
+    for line in view(loaded, terminal.glyphs, _paths(loaded, number, is_all=is_all)):
+        terminal.out.print(line)
+
+
+@trace.command()
+@click.argument("id", default="last")
+@click.option("--format", "form", type=click.Choice(FORMATS), help="html (the default), json or md.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, allow_dash=True), help="A file, or - for standard output."
+)
+@click.option("--open", "is_opened", is_flag=True, help="Open the page in the browser.")
+def export(id: str, form: Format | None, output: Path | None, is_opened: bool) -> None:
+    """Write a trace as a page that needs nothing else (html), as notes (md), or whole (json)."""
+    file = find_trace(_folder(), id)
+    loaded = Trace.load(file)
+    form = form or _form_of(output)
+    text = file.read_text(encoding="utf-8") if form == "json" else _exported(loaded, form)
+    if output is None and not sys.stdout.isatty() and not is_opened:
+        output = Path("-")
+    if output == Path("-"):
+        if is_opened:
+            raise UsageError("a page on standard output cannot be opened", "name a file: -o trace.html --open")
+        click.echo(text)
+        return
+    output = output or Path(f"bethink-{loaded.id}.{form}")
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{output} cannot be written: {error.strerror}", "name another file with -o") from error
+    click.echo(f"wrote {output}", err=True)
+    if is_opened and not webbrowser.open(output.absolute().as_uri()):
+        click.echo("no browser was found; open the file yourself", err=True)
+
+
+def _form_of(output: Path | None) -> Format:
+    suffix = output.suffix.lower().lstrip(".") if output else ""
+    return suffix if suffix in FORMATS else "html"
+
+
+def _exported(loaded: Trace, form: Format) -> str:
+    if form == "md":
+        from bethink.cli.trace_notes import notes
+
+        return notes(loaded)
+    from bethink.cli.trace_page import page
+
+    return page(loaded)
+
+
+def _folder() -> Path:
+    return Settings.from_env().home / "traces"
+
+
+def _row(file: Path) -> tuple[str, ...]:
+    try:
+        return row_of(Trace.load(file))
+    except StoreError as error:
+        return (file.stem, "", "", str(error), "", "", "")
+
+
+def _paths(loaded: Trace, number: int | None, *, is_all: bool) -> list[TracedPath]:
+    if is_all:
+        return loaded.paths
+    if number is None:
+        answered = chosen(loaded)
+        return [answered] if answered else []
+    found = [path for path in loaded.paths if path.index == number - 1]
+    if not found:
+        raise UsageError(f"there is no path {number}", f"this trace has paths 1 to {len(loaded.paths)}")
+    return found
