@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import ast
+import re
 import subprocess
 import sys
 import tomllib
-from importlib.metadata import version
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 
 import bethink
@@ -34,6 +37,30 @@ def test_the_version_has_one_home() -> None:
 def test_no_dependency_brings_torch() -> None:
     locked = {line.partition("==")[0].lower() for line in (ROOT / "requirements.lock").read_text().splitlines()}
     assert not locked & {"torch", "torchvision", "tensorflow", "jax", "onnxruntime", "transformers"}
+
+
+def test_every_dependency_is_imported_and_everything_imported_is_a_dependency() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    asked = {*project["dependencies"], *project["optional-dependencies"]["llamacpp"]}
+    declared = {normal(re.split(r"[\[<>=]", requirement)[0]) for requirement in asked}
+    names = {name for path in (ROOT / "src").rglob("*.py") for name in imported(ast.parse(path.read_text("utf-8")))}
+    owners = packages_distributions()
+    used = {normal(owners[name][0]) for name in names if name in owners} - {"bethink"}
+    # GenAI loads OpenVINO's tokenizers as a library by itself.
+    assert declared - {"openvino-tokenizers"} == used
+
+
+def imported(tree: ast.Module) -> Iterator[str]:
+    """The first word of every module that is imported anywhere in a file."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.partition(".")[0]
+
+
+def normal(distribution: str) -> str:
+    return distribution.lower().replace("_", "-")
 
 
 def test_every_dependency_is_in_the_lock() -> None:
