@@ -1,0 +1,67 @@
+"""The process that does algebra for `bethink.verify.math`: one JSON object a line in, one a line out, until its input
+ends.
+
+It is a process of its own because sympy can take forever in one call into C, and nothing but a kill ends that. It is
+started with `-m`, so a program that uses bethink is never imported a second time. It limits its own memory where the
+platform can.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from functools import lru_cache
+from typing import Any, TextIO, cast
+
+from math_verify import parse, verify
+
+MEMORY_BYTES = 2 << 30
+SOFT_LIMIT_S = 2
+
+
+def main() -> None:
+    # What libraries print must not get between the answers.
+    answers, sys.stdout = sys.stdout, sys.stderr
+    _limit_memory()
+    logging.disable(logging.CRITICAL)
+    _say(answers, {"ready": True})
+    for line in sys.stdin:
+        question = json.loads(line)
+        _say(answers, {"id": question["id"], "equal": _are_equal(question["a"], question["b"])})
+
+
+def _say(answers: TextIO, value: dict[str, object]) -> None:
+    answers.write(json.dumps(value) + "\n")
+    answers.flush()
+
+
+def _limit_memory() -> None:
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+
+
+def _are_equal(a: str, b: str) -> bool | None:
+    """None: one of them is no mathematics that can be read."""
+    try:
+        left, right = _read(a), _read(b)
+        if not left or not right:
+            return None
+        soft = SOFT_LIMIT_S if sys.platform != "win32" else None
+        return any(verify(x, y, timeout_seconds=soft) for x, y in ((left, right), (right, left)))
+    except Exception:  # noqa: BLE001  foreign algebra on foreign input: whatever it raises, the answers were not shown to be equal
+        return None
+
+
+@lru_cache(maxsize=512)
+def _read(text: str) -> list[Any]:
+    soft = cast("int", SOFT_LIMIT_S if sys.platform != "win32" else None)
+    found = cast("list[Any]", parse(f"${text}$", parsing_timeout=soft))
+    return found or cast("list[Any]", parse(text, parsing_timeout=soft))
+
+
+if __name__ == "__main__":
+    main()
