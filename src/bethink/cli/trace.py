@@ -24,7 +24,7 @@ FORMATS: tuple[Format, ...] = ("html", "json", "md")
 
 @click.group()
 def trace() -> None:
-    """See who decided what in an earlier request. An ID may be `last`, or any beginning or end of it."""
+    """See who decided what in an earlier request. ID is `last`, or the beginning of an id or of its last part."""
 
 
 @trace.command("list")

@@ -118,7 +118,7 @@ def verdict_words(trace: Trace) -> str:
 
 
 def find_trace(folder: Path, name: str) -> Path:
-    """The file of a trace: `last`, its id, or the only one whose id begins or ends so.
+    """The file of a trace: `last`, its id, or the only one whose id, or the last part of it, begins so.
 
     Raises: UsageError: none, or several.
     """
@@ -128,13 +128,17 @@ def find_trace(folder: Path, name: str) -> Path:
     if name == "last":
         return files[0]
     exact = [file for file in files if file.stem == name]
-    near = exact or [file for file in files if name and (file.stem.startswith(name) or file.stem.endswith(name))]
+    near = exact or [file for file in files if name and _begins(file.stem, name)]
     if not near:
         raise UsageError(f"there is no trace {name!r}", "bethink trace list shows them; `last` is the newest")
     if len(near) > 1:
         shown = ", ".join(file.stem for file in near[:4]) + (", …" if len(near) > 4 else "")
         raise UsageError(f"{name!r} could be {len(near)} traces: {shown}", "write more of the id")
     return near[0]
+
+
+def _begins(trace_id: str, name: str) -> bool:
+    return trace_id.startswith(name) or trace_id.rpartition("-")[2].startswith(name)
 
 
 def trace_files(folder: Path) -> list[Path]:
