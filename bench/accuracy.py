@@ -1,8 +1,10 @@
-"""No accuracy lost: unlimited thinking under the controller against the same model's plain chain of thought, greedy and paired.
+"""No accuracy lost: unlimited thinking under the controller against the same model's plain chain of thought, greedy
+and paired.
 
     python bench/accuracy.py --model qwen2.5-coder:0.5b --n 500
 
-Plain is the engine alone: the same prompt, greedy to the end of the turn, judged by the same extraction from its whole text.
+Plain is the engine alone: the same prompt, greedy to the end of the turn, judged by the same extraction from its
+whole text.
 """
 
 from __future__ import annotations
@@ -34,7 +36,9 @@ async def plain(model: Model, question: Question) -> tuple[bool, int]:
 
 
 async def controlled(model: Model, question: Question) -> tuple[bool, int]:
-    result = await model.answer(question.request(effort="max", paths=1, temperature=0.0, seed=1, max_tokens=2 * MAX_TOKENS))
+    result = await model.answer(
+        question.request(effort="max", paths=1, temperature=0.0, seed=1, max_tokens=2 * MAX_TOKENS)
+    )
     return is_right(question, result.paths[0].extracted), result.usage.completion_tokens
 
 

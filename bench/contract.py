@@ -2,8 +2,8 @@
 
     python bench/contract.py --model qwen2.5-coder:0.5b --engine openvino --n 200
 
-For each budget (0, 32, 128, 512 tokens and a deadline of 5 s) and each question: ended with a non-empty answer, no thought over
-budget, no marker in the answer, `closed_by` true (judged from the trace, not from the result).
+For each budget (0, 32, 128, 512 tokens and a deadline of 5 s) and each question: ended with a non-empty answer, no
+thought over budget, no marker in the answer, `closed_by` true (judged from the trace, not from the result).
 """
 
 from __future__ import annotations
@@ -62,6 +62,17 @@ def clauses(result: Result, trace: Trace, request: Request, markers: Sequence[st
     }
 
 
+def check(
+    kept: Kept, question: Question, result: Result, trace: Trace, request: Request, markers: Sequence[str]
+) -> None:
+    kept.n += 1
+    kept.right += is_right(question, result.paths[0].extracted)
+    kept.closings[result.closed_by] += 1
+    kept.slowest_s = max(kept.slowest_s, result.timing.total_s)
+    held = clauses(result, trace, request, markers)
+    kept.broken.update(name for name, holds in held.items() if not holds)
+
+
 async def measure(model: Model, asked: Sequence[Question], budget: int | None, concurrent: int) -> Kept:
     kept, gate = Kept(), asyncio.Semaphore(concurrent)
 
@@ -70,13 +81,9 @@ async def measure(model: Model, asked: Sequence[Question], budget: int | None, c
         request = question.request(budget=budget, within_s=within, paths=1, seed=question.index, max_tokens=2048)
         async with gate:
             run = model.think(request)
-            result = [event.result async for event in run if isinstance(event, Finished)][0]
-        kept.n += 1
-        kept.right += is_right(question, result.paths[0].extracted)
-        kept.closings[result.closed_by] += 1
-        kept.slowest_s = max(kept.slowest_s, result.timing.total_s)
-        held = clauses(result, run.trace, request, model.profile.markers)
-        kept.broken.update(name for name, holds in held.items() if not holds)
+            async for event in run:
+                if isinstance(event, Finished):
+                    check(kept, question, event.result, run.trace, request, model.profile.markers)
 
     async with asyncio.TaskGroup() as group:
         for question in asked:
@@ -104,7 +111,9 @@ def main() -> None:
             closings = ", ".join(f"{name} {n}" for name, n in kept.closings.most_common())
             broken = ", ".join(f"{name}: {n}" for name, n in kept.broken.items()) or "none"
             limit = f"{DEADLINE_S:g} s" if budget is None else budget
-            rows.append([limit, kept.n, broken, closings, f"{100 * kept.right / kept.n:.0f} %", f"{kept.slowest_s:.1f} s"])
+            rows.append(
+                [limit, kept.n, broken, closings, f"{100 * kept.right / kept.n:.0f} %", f"{kept.slowest_s:.1f} s"]
+            )
             print(rows[-1], flush=True)
         name = f"{given.model} on {model.engine.info.name}"
     show(f"The contract of thinking, {name}", ["budget", "requests", "broken", "closed by", "right", "slowest"], rows)

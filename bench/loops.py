@@ -3,9 +3,9 @@
     python bench/loops.py alarms votes-0.5b.jsonl --model qwen2.5-coder:0.5b
     python bench/loops.py ladder --model smollm2:135m --n 200
 
-`alarms` replays the detectors over kept thoughts (bench/voting.py): a thought that its model closed by itself is sound, an alarm in it
-is false. `ladder` collects real loops: greedy thoughts of a small model that raise an alarm; each question is then answered with the
-ladder and by closing at once, with the same budget, paired.
+`alarms` replays the detectors over kept thoughts (bench/voting.py): a thought that its model closed by itself is
+sound, an alarm in it is false. `ladder` collects real loops: greedy thoughts of a small model that raise an alarm;
+each question is then answered with the ladder and by closing at once, with the same budget, paired.
 """
 
 from __future__ import annotations
@@ -81,7 +81,9 @@ def ladder(model: Model, asked: Sequence[Question], budget: int, concurrent: int
         ["what is done", "loops", "right", "thoughts that then ended by themselves", "tokens each"],
         rows,
     )
-    print(f"right only when closed at once: {only_closed}; only with the ladder: {only_climbed}; exact McNemar p = {p:.2f}")
+    print(
+        f"right only when closed at once: {only_closed}; only with the ladder: {only_climbed}; exact McNemar p = {p:.2f}"
+    )
 
 
 def main() -> None:

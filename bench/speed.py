@@ -2,10 +2,10 @@
 
     python bench/speed.py --model qwen2.5-coder:0.5b
 
-Every arm samples the same number of tokens (T = 0.7, no stop tokens) from the same prompt, in a process of its own; arms take turns for
-`--rounds` rounds, and the ratios are of medians in this one run. The rate counts tokens between the first and the last of a batch, so
-that prefill is left out for all. llama.cpp runs with its prebuilt wheel's run-time dispatch, flash attention, continuous batching and one
-thread a core.
+Every arm samples the same number of tokens (T = 0.7, no stop tokens) from the same prompt, in a process of its own;
+arms take turns for `--rounds` rounds, and the ratios are of medians in this one run. The rate counts tokens between
+the first and the last of a batch, so that prefill is left out for all. llama.cpp runs with its prebuilt wheel's
+run-time dispatch, flash attention, continuous batching and one thread a core.
 """
 
 from __future__ import annotations
@@ -177,9 +177,15 @@ def main() -> None:
     rows: list[list[object]] = [[name, *(f"{v:.1f}" for v in median[name])] for name in arms]
     for other in arms[1:]:
         rows.append([f"bethink / {other}", *(f"{a / b:.2f}×" for a, b in zip(ours, median[other], strict=True))])
-    rows.append(["time of so many paths / of one", *(f"{n * ours[0] / v:.2f}×" for n, v in zip(PATHS, ours, strict=True))])
+    rows.append(
+        ["time of so many paths / of one", *(f"{n * ours[0] / v:.2f}×" for n, v in zip(PATHS, ours, strict=True))]
+    )
     print(machine())
-    show(f"Decode tokens per second over all paths, {given.model}, median of {given.rounds}", ["", *map(str, PATHS)], rows)
+    show(
+        f"Decode tokens per second over all paths, {given.model}, median of {given.rounds}",
+        ["", *map(str, PATHS)],
+        rows,
+    )
 
 
 if __name__ == "__main__":

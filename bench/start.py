@@ -50,7 +50,20 @@ model.close()
 def run_ask(model: str) -> float:
     """Seconds from the start of the process to the first byte of its thought or answer on a terminal-less pipe."""
     began = time.perf_counter()
-    command = [sys.executable, "-m", "bethink", "ask", "--model", model, "--json", "--paths", "1", "--budget", "8", "What is 17 * 23?"]
+    command = [
+        sys.executable,
+        "-m",
+        "bethink",
+        "ask",
+        "--model",
+        model,
+        "--json",
+        "--paths",
+        "1",
+        "--budget",
+        "8",
+        "What is 17 * 23?",
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert process.stdout is not None
         process.stdout.read()
@@ -78,7 +91,9 @@ def main() -> None:
     ]
     totals = [sum(seconds for _, seconds in lap) for lap in laps]
     rows.append(["**to the first token**", f"{statistics.median(totals):.2f}"])
-    rows.append(["whole `bethink ask`, a short answer and the end of the process included", f"{statistics.median(whole):.2f}"])
+    rows.append(
+        ["whole `bethink ask`, a short answer and the end of the process included", f"{statistics.median(whole):.2f}"]
+    )
     show(f"Cold start, {given.model}, median of {given.runs}", ["stage", "seconds"], rows)
 
 

@@ -1,10 +1,11 @@
 """Generate once, decide often: sample paths for every question, keep them, and replay every rule of stopping over them.
 
-    python bench/voting.py sample --model qwen2.5-coder:0.5b --n 100 --out votes-0.5b.jsonl      # hours; survives a kill
-    python bench/voting.py replay votes-0.5b.jsonl
+    python bench/voting.py sample --model qwen2.5-coder:0.5b --n 100 --out votes-0.5b.jsonl      # hours; survives a
+    kill python bench/voting.py replay votes-0.5b.jsonl
 
-Each path runs through bethink's own controller, with the escape from loops switched off, so that bench/loops.py can replay that as well. Path 0 is greedy, as it is in `bethink ask`; it is also the baseline, so that
-every comparison is paired by question. Waves are replayed whole: a path of a started wave costs all its tokens.
+Each path runs through bethink's own controller, with the escape from loops switched off, so that bench/loops.py can
+replay that as well. Path 0 is greedy, as it is in `bethink ask`; it is also the baseline, so that every comparison is
+paired by question. Waves are replayed whole: a path of a started wave costs all its tokens.
 """
 
 from __future__ import annotations
@@ -124,7 +125,9 @@ def replay(item: Item, rule: VoteRule, n_paths: int) -> Outcome:
 def arms(n_paths: int) -> dict[str, Callable[[Item], Outcome]]:
     """The rules, with their controls."""
     default = VoteRule()
-    found: dict[str, Callable[[Item], Outcome]] = {"greedy": lambda i: (i.paths[0].is_right, i.paths[0].tokens, 1, True)}
+    found: dict[str, Callable[[Item], Outcome]] = {
+        "greedy": lambda i: (i.paths[0].is_right, i.paths[0].tokens, 1, True)
+    }
     for k in (4, 8, n_paths):
         found[f"fixed {k}"] = lambda i, k=k: replay(i, replace(NEVER, wave=k), k)
     found["adaptive 0.95"] = lambda i: replay(i, replace(default, futile_after=10**6), n_paths)
@@ -175,7 +178,9 @@ def report(items: Sequence[Item], name: str) -> None:
     shown: list[list[object]] = []
     for low, high in bins:
         inside = [f[0] for f, c in zip(fixed, counted, strict=True) if low <= c.agreement < high]
-        shown.append([f"{low:.1f}–{min(high, 1):.1f}", len(inside), f"{100 * np.mean(inside):.0f} %" if inside else "–"])
+        shown.append(
+            [f"{low:.1f}–{min(high, 1):.1f}", len(inside), f"{100 * np.mean(inside):.0f} %" if inside else "–"]
+        )
     show("Agreement and being right", ["agreement", "questions", "right"], shown)
     any_right = np.mean([any(p.is_right for p in i.paths) for i in items])
     print(f"any of {n_paths} right: {100 * any_right:.1f} %")

@@ -60,8 +60,9 @@ CHECKS = ("auto", "none", "math")
 
 @dataclass(slots=True)
 class Model:
-    """A loaded model. `stop_ids` end a turn; `traces` is where finished traces are kept (None: nowhere); `escapes` is how often a
-    loop is escaped before the thought is closed (None: loops are not looked for, which only measurements want)."""
+    """A loaded model. `stop_ids` end a turn; `traces` is where finished traces are kept (None: nowhere); `escapes` is
+    how often a loop is escaped before the thought is closed (None: loops are not looked for, which only measurements
+    want)."""
 
     engine: Engine
     tokenizer: Tokenizer
@@ -70,11 +71,12 @@ class Model:
     ref: ModelRef
     stop_ids: tuple[int, ...]
     traces: FilePath | None = None
-    rule: VoteRule = VoteRule()
+    rule: VoteRule = field(default_factory=VoteRule)
     escapes: int | None = 2
 
     def think(self, request: Request, *, started_at: float | None = None) -> Run:
-        """Begin to think; iterate the run for its events. `started_at` (on the event loop's clock) lets a deadline count from earlier.
+        """Begin to think; iterate the run for its events. `started_at` (on the event loop's clock) lets a deadline
+        count from earlier.
 
         Raises: UsageError, ContextFull, CapabilityMissing.
         """
@@ -134,9 +136,13 @@ class Run:
         if request.check not in CHECKS:
             raise UsageError(f"unknown check {request.check!r}", f"one of {', '.join(CHECKS)}")
         if request.json_schema is not None and "json_schema" not in model.engine.info.capabilities:
-            raise CapabilityMissing(f"{model.engine.info.name} cannot constrain an answer to a schema", "use another engine")
+            raise CapabilityMissing(
+                f"{model.engine.info.name} cannot constrain an answer to a schema", "use another engine"
+            )
         if request.thought is not None and any(m in request.thought for m in model.profile.markers):
-            raise UsageError("the edited thought holds a thinking marker", f"remove {' and '.join(model.profile.markers)}")
+            raise UsageError(
+                "the edited thought holds a thinking marker", f"remove {' and '.join(model.profile.markers)}"
+            )
         question = request.messages[-1].content
         self.comparable = request.check == "math" or (request.check == "auto" and is_comparable(question))
         self.seed = random.SystemRandom().randrange(2**31) if request.seed is None else request.seed & 0x7FFFFFFF
@@ -178,9 +184,7 @@ class Run:
     async def __aiter__(self) -> AsyncIterator[Event]:
         self._began = asyncio.get_running_loop().time() if self.started_at is None else self.started_at
         queue: asyncio.Queue[Event | None] = asyncio.Queue()
-        yield Started(
-            len(self._prompt.ids), self.plan.budget, self.plan.n_paths, self.plan.effort, self.plan.notes
-        )
+        yield Started(len(self._prompt.ids), self.plan.budget, self.plan.n_paths, self.plan.effort, self.plan.notes)
         task = asyncio.create_task(self._drive(queue.put_nowait))
         task.add_done_callback(lambda _: queue.put_nowait(None))
         try:
@@ -343,8 +347,8 @@ def stop_ids(tokenizer: Tokenizer, texts: Sequence[str], more: Sequence[int]) ->
 def ask(question: str, *, model: str | None = None, system: str | None = None, **limits: object) -> Result:
     """Load a model, think once, and return the result. For more than one question, `load` a model and keep it.
 
-    `limits` are the fields of `Request`: effort, budget, within_s, max_tokens, paths, check, seed, temperature, thought.
-    Raises: UsageError, StoreError, EngineError.
+    `limits` are the fields of `Request`: effort, budget, within_s, max_tokens, paths, check, seed, temperature,
+    thought. Raises: UsageError, StoreError, EngineError.
     """
     messages = ([Message("system", system)] if system else []) + [Message("user", question)]
     try:

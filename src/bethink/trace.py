@@ -7,7 +7,6 @@ request is over, as one JSON file; a kill before that loses the trace and never 
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import time
 from collections.abc import Mapping
@@ -78,7 +77,7 @@ class Trace:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             partial.write_text(json.dumps({"format": FORMAT, **asdict(self)}, ensure_ascii=False), encoding="utf-8")
-            os.replace(partial, target)
+            partial.replace(target)
         except OSError as error:
             partial.unlink(missing_ok=True)
             raise StoreError(f"the trace {self.id} cannot be written to {folder}: {error.strerror}") from error
@@ -93,7 +92,9 @@ class Trace:
         try:
             raw = cast("dict[str, Any]", json.loads(path.read_text(encoding="utf-8")))
             if raw.pop("format") != FORMAT:
-                raise StoreError(f"{path.name} is a trace of another format", "export it with the version that wrote it")
+                raise StoreError(
+                    f"{path.name} is a trace of another format", "export it with the version that wrote it"
+                )
             paths = [_path(p) for p in cast("list[dict[str, Any]]", raw.pop("paths"))]
             decisions = [Decided(**d) for d in cast("list[dict[str, Any]]", raw.pop("decisions"))]
             return cls(**raw, paths=paths, decisions=decisions)
@@ -105,7 +106,8 @@ class Trace:
 
 def _path(raw: Mapping[str, Any]) -> TracedPath:
     tokens = [TracedToken(**t) for t in cast("list[dict[str, Any]]", raw["tokens"])]
-    return TracedPath(**{**raw, "tokens": tokens})
+    others: dict[str, Any] = {key: value for key, value in raw.items() if key != "tokens"}
+    return TracedPath(tokens=tokens, **others)
 
 
 def new_trace_id() -> str:

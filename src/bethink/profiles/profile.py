@@ -1,8 +1,8 @@
 """`Profile`: what the controller must know about a model family, and nothing about engines.
 
-A family is *native* when its weights were trained to think between two markers, and *prompted* when it is a plain instruct
-model: its reasoning is then the thinking phase, and a hand-off begins the answer. An unknown family is native when its chat
-template speaks of think markers, prompted otherwise.
+A family is *native* when its weights were trained to think between two markers, and *prompted* when it is a plain
+instruct model: its reasoning is then the thinking phase, and a hand-off begins the answer. An unknown family is
+native when its chat template speaks of think markers, prompted otherwise.
 """
 
 from __future__ import annotations
@@ -33,10 +33,11 @@ class SamplingDefaults:
 class Profile:
     """One family. Texts are exact, white space included.
 
-    `open_marker`/`close_marker` are what the model writes (native only). `open_text` is what we force when the rendered prompt
-    does not end in the marker already, `close_text` what we force to end a thought. `handoff` is the sentence, in the model's own voice, before a close that the model did not choose. For prompted families `instruction`
-    (answers that can be compared) or `open_instruction` (others) is added to the last question, and `answer_lead` begins
-    the answer. `stop` are the texts of tokens that end a turn.
+    `open_marker`/`close_marker` are what the model writes (native only). `open_text` is what we force when the
+    rendered prompt does not end in the marker already, `close_text` what we force to end a thought. `handoff` is the
+    sentence, in the model's own voice, before a close that the model did not choose. For prompted families
+    `instruction` (answers that can be compared) or `open_instruction` (others) is added to the last question, and
+    `answer_lead` begins the answer. `stop` are the texts of tokens that end a turn.
     """
 
     name: str
@@ -77,7 +78,9 @@ def parse_profile(source: str, origin: str) -> Profile:
         raise UsageError(f"profile {origin} is not valid TOML: {error}") from error
     known = {f.name for f in fields(Profile)}
     if unknown := sorted(raw.keys() - known):
-        raise UsageError(f"profile {origin} has unknown keys: {', '.join(unknown)}", f"known keys: {', '.join(sorted(known))}")
+        raise UsageError(
+            f"profile {origin} has unknown keys: {', '.join(unknown)}", f"known keys: {', '.join(sorted(known))}"
+        )
     for key in ("families", "stop"):
         raw[key] = tuple(cast("list[str]", raw.get(key, [])))
     if "sampling" in raw:
@@ -94,7 +97,8 @@ def load_profiles() -> tuple[Profile, ...]:
 
 
 def choose(*, family: str | None, name: str, template: str) -> Profile:
-    """The profile of a model: by the family its catalogue entry states, by its name, by its template's own markers, or prompted.
+    """The profile of a model: by the family its catalogue entry states, by its name, by its template's own markers,
+    or prompted.
 
     `name` is matched case-insensitively and should hold whatever is known (the reference, `general.name`).
     """
@@ -109,4 +113,3 @@ def choose(*, family: str | None, name: str, template: str) -> Profile:
     if "<think>" in template or "</think>" in template:
         return generic["generic-native"]
     return generic["generic-prompted"]
-

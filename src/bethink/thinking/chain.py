@@ -1,7 +1,7 @@
 """`Chain`: the tokens of one path and what they mean: ids, text, phase, counts. It keeps the truth; it decides nothing.
 
-What always holds: `ids` is the prompt and the kept tokens, in order; every token ever sampled stands in `traced` once, kept or not;
-the text given out for the answer is never taken back.
+What always holds: `ids` is the prompt and the kept tokens, in order; every token ever sampled stands in `traced`
+once, kept or not; the text given out for the answer is never taken back.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from bethink.thinking.phases import Piece, PhaseTracker
+from bethink.thinking.phases import PhaseTracker, Piece
 from bethink.trace import Origin, TracedPath, TracedToken
 from bethink.types import Phase, Usage
 
@@ -123,7 +123,8 @@ class Chain:
         return self._visible(self.tracker.feed(self._detokenizer.flush()) + self.tracker.flush())
 
     def roll_back(self, n: int) -> None:
-        """Take back the last `n` tokens of the present phase; `texts` of a thought shrink with it, those of an answer do not."""
+        """Take back the last `n` tokens of the present phase; `texts` of a thought shrink with it, those of an answer
+        do not."""
         n = min(n, len(self._kept) - self._phase_start)
         for kept in self._kept[len(self._kept) - n :]:
             kept.token.is_kept = False
@@ -181,15 +182,19 @@ class Chain:
                 texts[piece.phase] += piece.text
         if self._answer_began_at == len(self._kept):
             self._replay_answer_start(texts)
-        self.texts = texts | {"answer": answer_was} if self.phase == "answer" else texts
-        self._restore_answer(texts["answer"], answer_was)
+        visible = texts["answer"]
+        if self.phase == "answer":
+            texts["answer"] = answer_was
+        self.texts = texts
+        self._restore_answer(visible, answer_was)
 
     def _replay_answer_start(self, texts: dict[Phase, str]) -> None:
         for piece in self.tracker.feed(self._detokenizer.flush()) + self.tracker.begin_answer():
             texts[piece.phase] += piece.text
 
     def _restore_answer(self, visible: str, given_out: str) -> None:
-        """A roll back may cut a token whose text was given out in part; that part is forced, so that ids and text agree."""
+        """A roll back may cut a token whose text was given out in part; that part is forced, so that ids and text
+        agree."""
         if self.phase == "answer" and len(visible) < len(given_out):
             for token_id in self.codec.encode(given_out[len(visible) :], parse_special=False):
                 token = TracedToken(token_id, self._detokenizer.push(token_id), "answer", "forced", None, 0.0)

@@ -1,7 +1,8 @@
 """`Council`: several paths of one question, in waves, and the vote that ends them.
 
-A wave is started together, because a batch of paths costs far less than the same paths in turn. After every finished path the vote
-is looked at: when it is decided, the paths that still run are cancelled and their tokens counted as discarded.
+A wave is started together, because a batch of paths costs far less than the same paths in turn. After every finished
+path the vote is looked at: when it is decided, the paths that still run are cancelled and their tokens counted as
+discarded.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ Extract = Callable[[str, str], str | None]
 
 @dataclass(slots=True)
 class Council:
-    """Up to `n_paths` paths made by `new_path(index)`. `group` compares answers; it may be slow and runs off the event loop."""
+    """Up to `n_paths` paths made by `new_path(index)`. `group` compares answers; it may be slow and runs off the
+    event loop."""
 
     new_path: Callable[[int], Path]
     n_paths: int
@@ -81,7 +83,8 @@ class Council:
     def _end(self, action: str, running: Sequence[Path]) -> None:
         self._is_over = True
         first, second = self.tally.lead
-        cause = f"{first} to {second} of {self.tally.n} paths; {len(running)} cancelled, {self.n_paths - len(self.paths)} not started"
+        spared = f"{len(running)} cancelled, {self.n_paths - len(self.paths)} not started"
+        cause = f"{first} to {second} of {self.tally.n} paths; {spared}"
         self.trace.decisions.append(Decided(-1, sum(len(p.tokens) for p in self.trace.paths), action, cause))
         for path in running:
             path.cancel()

@@ -58,8 +58,9 @@ CONTINUE = Continue()
 class View(Protocol):
     """What a policy sees after each token. Counts are of this path alone.
 
-    `phase_ids` are the kept ids of the present phase (forced ones included), newest last, copied on each read; `n_thinking_spent` counts every
-    sampled token of the thought, those since rolled back included; `rate` is decode tokens per second, None until known.
+    `phase_ids` are the kept ids of the present phase (forced ones included), newest last, copied on each read;
+    `n_thinking_spent` counts every sampled token of the thought, those since rolled back included; `rate` is decode
+    tokens per second, None until known.
     """
 
     @property

@@ -1,7 +1,7 @@
 """What a request may spend: effort, budget and limits become one `Plan` before anything runs.
 
-Owns the order of precedence: an explicit number beats the effort, the model's context beats both (as an error, never a silent cut),
-and room for an answer is reserved first.
+Owns the order of precedence: an explicit number beats the effort, the model's context beats both (as an error, never
+a silent cut), and room for an answer is reserved first.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from bethink.profiles import Profile
 from bethink.types import EFFORTS, Effort, Request
 
 MIN_RESERVE, RESERVE_SHARE = 256, 0.15
-"""The answer's room: max(256 tokens, 15 % of the limit), and at most half of a small limit. Source: shared/thinking-methods.md."""
+"""The answer's room: max(256 tokens, 15 % of the limit), and at most half of a small limit. Source:
+shared/thinking-methods.md."""
 FORCED_ROOM = 96
 """Tokens kept for the hand-off, its markers and the sentences of the escape ladder."""
 DEFAULT_THOUGHT, DEFAULT_ANSWER = 16384, 4096
@@ -32,7 +33,8 @@ class Spend(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`thinking_tokens` and `max_tokens` are per path; `budget` is what the user is told (None: only the context bounds it)."""
+    """`thinking_tokens` and `max_tokens` are per path; `budget` is what the user is told (None: only the context
+    bounds it)."""
 
     effort: Effort
     budget: int | None
@@ -52,26 +54,27 @@ def efforts() -> dict[str, Spend]:
 
 
 _ASKS_FOR_VALUE = re.compile(
-    r"how (many|much|long|old|far|tall|fast|often|likely)|what (is|are|was|will be)\b.*\d|calculate|compute|solve|evaluate|simplify|"
-    r"find (the|all|x|y|n)\b|(prove|show) that .*=|probability|percent|\bsum\b|\bproduct\b|\bremainder\b|多少|几|计算|求",
+    r"how (many|much|long|old|far|tall|fast|often|likely)|what (is|are|was|will be)\b.*\d|calculate|compute|solve|"
+    r"evaluate|simplify|find (the|all|x|y|n)\b|probability|percent|\bsum\b|\bproduct\b|\bremainder\b|多少|几|计算|求",
     re.IGNORECASE,
 )
 _CHOICES = re.compile(r"(?:^|\n)\s*\(?A[).:].*?(?:\n|\s)\(?B[).:]", re.DOTALL)
-_NUMBERS = re.compile(r"\d|\b(one|two|three|four|five|six|seven|eight|nine|ten|twice|half|dozen|double|third|quarter)\b", re.IGNORECASE)
+_NUMBERS = re.compile(
+    r"\d|\b(one|two|three|four|five|six|seven|eight|nine|ten|twice|half|dozen|double|third|quarter)\b", re.IGNORECASE
+)
 _ASKS_FOR_TEXT = re.compile(
-    r"\b(write|explain|summari[sz]e|translate|rewrite|draft|describe|list|implement|refactor|poem|essay|story|function|program|code)\b",
+    r"\b(write|explain|summari[sz]e|translate|rewrite|draft|describe|list|implement|refactor|poem|essay|story|function|"
+    r"program|code)\b",
     re.IGNORECASE,
 )
 
 
 def is_comparable(question: str) -> bool:
-    """Whether answers to this question are values or choices, which a vote can compare. Cheap, and wrong on the safe side: a
-    question it misses is answered once."""
+    """Whether answers to this question are values or choices, which a vote can compare. Cheap, and wrong on the safe
+    side: a question it misses is answered once."""
     if _CHOICES.search(question):
         return True
-    return bool(
-        _ASKS_FOR_VALUE.search(question) and _NUMBERS.search(question) and not _ASKS_FOR_TEXT.search(question)
-    )
+    return bool(_ASKS_FOR_VALUE.search(question) and _NUMBERS.search(question) and not _ASKS_FOR_TEXT.search(question))
 
 
 def resolve(request: Request, profile: Profile, *, comparable: bool) -> tuple[Effort, Spend]:
@@ -131,9 +134,17 @@ def _notes(budget: int | None, most: int, n_paths: int, comparable: bool) -> tup
 def _refuse_nonsense(request: Request) -> None:
     rules: tuple[tuple[bool, str, str], ...] = (
         (not request.messages, "there is no question", "give at least one message"),
-        (request.budget is not None and request.budget < 0, f"budget {request.budget} is negative", "0 answers without thinking"),
+        (
+            request.budget is not None and request.budget < 0,
+            f"budget {request.budget} is negative",
+            "0 answers without thinking",
+        ),
         (request.max_tokens is not None and request.max_tokens < 1, f"max_tokens {request.max_tokens} is below 1", ""),
-        (request.within_s is not None and not request.within_s > 0, f"the deadline of {request.within_s} s is over", "use within=20"),
+        (
+            request.within_s is not None and not request.within_s > 0,
+            f"the deadline of {request.within_s} s is over",
+            "use within=20",
+        ),
         (
             request.paths is not None and not 1 <= request.paths <= MAX_PATHS,
             f"paths {request.paths} is not between 1 and {MAX_PATHS}",

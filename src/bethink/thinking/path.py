@@ -1,7 +1,7 @@
 """`Path`: one chain of thought, and the only loop that reads tokens and obeys decisions.
 
-Everything is done with three moves: read on, cancel, start again from another list of ids. What always holds: the path ends
-(by its limits, its policies or a stop), its answer is not empty, and its thought holds at most its budget.
+Everything is done with three moves: read on, cancel, start again from another list of ids. What always holds: the
+path ends (by its limits, its policies or a stop), its answer is not empty, and its thought holds at most its budget.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from bethink.engine.protocol import Engine, StreamFinish, Token, TokenStream
 from bethink.profiles import Profile
 from bethink.thinking.chain import Chain, Codec
 from bethink.thinking.decisions import CONTINUE, Close, Continue, Decision, Force, Policy, RollBack, Stop
-from bethink.thinking.phases import Piece, PhaseTracker
+from bethink.thinking.phases import PhaseTracker, Piece
 from bethink.thinking.policies.deadline import Deadline
 from bethink.trace import Trace, TracedPath
 from bethink.types import (
@@ -39,7 +39,8 @@ MAX_REOPENED = 3
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`thinking_tokens` sampled tokens for the thought; `completion_tokens` for the whole path, forced tokens included."""
+    """`thinking_tokens` sampled tokens for the thought; `completion_tokens` for the whole path, forced tokens
+    included."""
 
     thinking_tokens: int
     completion_tokens: int
@@ -47,10 +48,12 @@ class Limits:
 
 @dataclass(slots=True)
 class Path:
-    """One chain of thought over `prompt_ids`. `policies` are asked in order; the first that does not say Continue is obeyed.
+    """One chain of thought over `prompt_ids`. `policies` are asked in order; the first that does not say Continue is
+    obeyed.
 
     `is_opened` says that the prompt itself ends in the opening marker. `thought` is an edited thought to go on from.
-    `deadline` (one of the policies) also wakes a path that waits for a token. `started_at` is the request's start on the event loop's clock.
+    `deadline` (one of the policies) also wakes a path that waits for a token. `started_at` is the request's start on
+    the event loop's clock.
     """
 
     engine: Engine

@@ -1,8 +1,9 @@
-"""`PhaseTracker`: fed with text as it is sampled or forced, it knows what is thought, what is answer, and what is a marker.
+"""`PhaseTracker`: fed with text as it is sampled or forced, it knows what is thought, what is answer, and what is a
+marker.
 
 Markers may be one token or many, and may be split anywhere; text that could still become a marker is held back. What
-always holds: the visible text of a phase never holds a marker, never begins or ends in white space, and the pieces given out
-for a phase, joined, are that text, however the input was split.
+always holds: the visible text of a phase never holds a marker, never begins or ends in white space, and the pieces
+given out for a phase, joined, are that text, however the input was split.
 """
 
 from __future__ import annotations
@@ -41,8 +42,8 @@ class _Trimmer:
 class PhaseTracker:
     """`open_marker` and `close_marker` are empty for models that have none.
 
-    In the answer no marker belongs: `n_reopened` counts thoughts opened there again, `n_spilled` counts stray closes (the model went
-    on thinking after a forced close; its marker is dropped and the answer follows).
+    In the answer no marker belongs: `n_reopened` counts thoughts opened there again, `n_spilled` counts stray closes
+    (the model went on thinking after a forced close; its marker is dropped and the answer follows).
     """
 
     open_marker: str
@@ -51,9 +52,7 @@ class PhaseTracker:
     n_reopened: int = 0
     n_spilled: int = 0
     _held: str = ""
-    _trimmers: dict[Phase, _Trimmer] = field(
-        default_factory=lambda: {"thinking": _Trimmer(), "answer": _Trimmer()}
-    )
+    _trimmers: dict[Phase, _Trimmer] = field(default_factory=lambda: {"thinking": _Trimmer(), "answer": _Trimmer()})
 
     def feed(self, text: str) -> list[Piece]:
         """Take more text; give out what is certain."""

@@ -1,6 +1,7 @@
 """The vote: classes of equivalent answers, when a vote is decided, and when it is hopeless.
 
-Source: adaptive consistency (arXiv 2305.11860, Beta criterion). The futility rule is ours; docs/lab-log.md has the replay that chose it.
+Source: adaptive consistency (arXiv 2305.11860, Beta criterion). The futility rule is ours; docs/lab-log.md has the
+replay that chose it.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ Grouping = Callable[[Sequence[str]], list[list[int]]]
 @dataclass(frozen=True, slots=True)
 class VoteRule:
     """When to stop. `wave` paths are started together; a vote is decided when the leader is ahead of the second with
-    probability `confidence`; hopeless when after `futile_after` answers the leader holds less than `futile_share` of them;
-    an answer is `unsure` when its agreement is below `sure_share`."""
+    probability `confidence`; hopeless when after `futile_after` answers the leader holds less than `futile_share` of
+    them; an answer is `unsure` when its agreement is below `sure_share`."""
 
     wave: int = 4
     confidence: float = 0.95
@@ -30,8 +31,8 @@ class VoteRule:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """The vote so far. `members` are path positions per class, largest class first; `n` counts every finished path, those without an
-    answer that can be compared included."""
+    """The vote so far. `members` are path positions per class, largest class first; `n` counts every finished path,
+    those without an answer that can be compared included."""
 
     votes: tuple[Vote, ...]
     members: tuple[tuple[int, ...], ...]
@@ -68,8 +69,8 @@ def lead_probability(first: int, second: int) -> float:
 
 
 def is_decided(tally: Tally, rule: VoteRule, *, n_running: int = 0, n_left: int = 0) -> bool:
-    """Whether the vote may end: the leader is sure enough and the paths that still run cannot overtake it, or no path that could
-    still come (`n_running` running, `n_left` not yet started) can change the leader at all."""
+    """Whether the vote may end: the leader is sure enough and the paths that still run cannot overtake it, or no path
+    that could still come (`n_running` running, `n_left` not yet started) can change the leader at all."""
     first, second = tally.lead
     if not first:
         return False

@@ -76,10 +76,16 @@ def make_rig() -> MakeRig:
     ) -> Rig:
         engine = ScriptedEngine(script, **engine_settings)  # pyright: ignore[reportArgumentType]  # floats only
         codec = Tokenizer(scripted_tokenizer())
-        end = engine.tokenizer.token_to_id(END)
+        end = codec.token_id(END)
+        assert end is not None
         trace = Trace("t", "", {}, {}, "scripted", profile.name, [], "")
         control = Control()
-        policies: list[Policy] = [User(control), *([deadline] if deadline else []), Budget(budget), LoopGuard(rungs=rungs)]
+        policies: list[Policy] = [
+            User(control),
+            *([deadline] if deadline else []),
+            Budget(budget),
+            LoopGuard(rungs=rungs),
+        ]
         events: list[Event] = []
         path = Path(
             engine=engine,

@@ -1,4 +1,5 @@
-"""The contract of thinking, on written models: a path ends, within its budget, with an answer and the truth about why."""
+"""The contract of thinking, on written models: a path ends, within its budget, with an answer and the truth about
+why."""
 
 from __future__ import annotations
 
@@ -201,7 +202,7 @@ PARTS = st.sampled_from(
 async def test_whatever_a_model_writes_the_contract_holds(
     make_rig: MakeRig, spoken: str, loop: str, budget: int, is_native: bool
 ) -> None:
-    def script(context: object) -> Line:  # the same words follow every context: the worst model there is
+    def script(_: object) -> Line:  # the same words follow every context: the worst model there is
         return Line(spoken, loop=loop)
 
     rig = make_rig(script, profile=NATIVE if is_native else PROMPTED, budget=budget, max_tokens=800)

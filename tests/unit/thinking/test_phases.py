@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bethink.thinking.phases import PhaseTracker
 
-ALPHABET = st.sampled_from(["<think>", "</think>", "<", "</", "think", ">", " ", "\n", "a", "7", "é", "思", "<th", "ink>"])
+ALPHABET = st.sampled_from(
+    ["<think>", "</think>", "<", "</", "think", ">", " ", "\n", "a", "7", "é", "思", "<th", "ink>"]
+)
 TEXTS = st.lists(ALPHABET, max_size=24).map("".join)
 
 
@@ -45,7 +49,7 @@ def test_a_stray_close_in_the_answer_is_hidden() -> None:
 @given(TEXTS, st.lists(st.integers(0, 120), max_size=12))
 def test_no_split_changes_the_texts(text: str, cuts: list[int]) -> None:
     at = sorted({0, len(text), *(c % (len(text) + 1) for c in cuts)})
-    split = [text[a:b] for a, b in zip(at, at[1:], strict=False)]
+    split = [text[a:b] for a, b in pairwise(at)]
     assert read(split)[0] == read([text])[0] == read(list(text))[0]
 
 

@@ -14,8 +14,8 @@ ANSWER_SHARE = 0.3
 class Deadline:
     """Ends the request `seconds` after its start, keeping time for an answer of `answer_tokens`.
 
-    An answer that has no visible text at the deadline gets its first words: one decode step, or a few where the first tokens
-    are white space.
+    An answer that has no visible text at the deadline gets its first words: one decode step, or a few where the first
+    tokens are white space.
     """
 
     seconds: float
@@ -24,7 +24,9 @@ class Deadline:
     def decide(self, view: View) -> Decision:
         if view.phase == "thinking":
             if view.elapsed_s >= self.due_s(view):
-                return Close("deadline", f"{view.elapsed_s:.2f} s of {self.seconds:g} s are gone; the rest is the answer's")
+                return Close(
+                    "deadline", f"{view.elapsed_s:.2f} s of {self.seconds:g} s are gone; the rest is the answer's"
+                )
         elif view.elapsed_s >= self.seconds and view.has_answer:
             return Stop("deadline", f"{self.seconds:g} s are over")
         return CONTINUE

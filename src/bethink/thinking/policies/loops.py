@@ -1,8 +1,8 @@
 """Loops: found exactly by period or nearly by sentence, and escaped by a ladder before the thought is closed.
 
-Source: the period recurrence and the ladder's order are shared/thinking-methods.md ("Loops"); OpenThinker3-1.5B loops in 30 % of
-greedy outputs (arXiv 2512.12895). Departure: the near rule needs more copies, because sound arithmetic repeats sentences that
-differ in their numbers only (see docs/lab-log.md).
+Source: the period recurrence and the ladder's order are shared/thinking-methods.md ("Loops"); OpenThinker3-1.5B loops
+in 30 % of greedy outputs (arXiv 2512.12895). Departure: the near rule needs more copies, because sound arithmetic
+repeats sentences that differ in their numbers only (see docs/lab-log.md).
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ class PeriodDetector:
 class SentenceDetector:
     """Counts equal sentences among the last WINDOW, with and without their numbers masked.
 
-    A sentence ends at a line break or at `.`, `!`, `?` before white space. `feed` returns how many tokens ago the second of the
-    copies began, so that a roll back keeps the first.
+    A sentence ends at a line break or at `.`, `!`, `?` before white space. `feed` returns how many tokens ago the
+    second of the copies began, so that a roll back keeps the first.
     """
 
     _text: str = ""
@@ -92,8 +92,8 @@ class SentenceDetector:
 class LoopGuard:
     """The ladder: roll back and sample hot without the cycle's first token; roll back and say so; close.
 
-    `rungs` is the most escapes tried before the thought is closed (0 closes at once). In the answer a loop ends the path: what was
-    streamed cannot be taken back.
+    `rungs` is the most escapes tried before the thought is closed (0 closes at once). In the answer a loop ends the
+    path: what was streamed cannot be taken back.
     """
 
     rungs: int = 2
