@@ -1,0 +1,82 @@
+"""The server process from outside: started, listened to until it has loaded, and never left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import weakref
+from collections.abc import Mapping
+from typing import Any
+
+# Ctrl-C in a terminal goes to the whole group; what it means is the main process's decision.
+_NEW_GROUP_ON_WINDOWS: int = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
+
+
+class ServerProcess:
+    """Starts `bethink.engine.llamacpp.server` with `wish` and returns at once."""
+
+    def __init__(self, wish: Mapping[str, Any]) -> None:
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  it lives as long as the process
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "bethink.engine.llamacpp.server"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._stderr,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            creationflags=_NEW_GROUP_ON_WINDOWS,
+            start_new_session=True,
+        )
+        self._finalizer = weakref.finalize(self, _end, self._process)
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError):  # it died already: `wait_for_address` will say so
+            self._process.stdin.write(json.dumps(wish).encode() + b"\n")
+            self._process.stdin.flush()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def wait_for_address(self) -> tuple[str, int] | None:
+        """Host and port, once the model is loaded; None when the process ended instead. Blocks."""
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if line.startswith(b'{"address"'):
+                host, _, port = json.loads(line)["address"].removeprefix("http://").rpartition(":")
+                return host, int(port)
+        return None
+
+    def kill(self) -> None:
+        """At once, whatever it does. Idempotent; from any thread."""
+        with contextlib.suppress(OSError):
+            self._process.kill()
+        self._process.wait()
+
+    def last_words(self) -> str:
+        """How it ended and what it said last. Frees what is left of it."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=5)
+        self.kill()
+        said = ""
+        with contextlib.suppress(OSError, ValueError):
+            self._stderr.seek(0)
+            lines = self._stderr.read().decode(errors="replace").strip().splitlines()
+            said = next((line for line in reversed(lines) if "error" in line.lower()), lines[-1] if lines else "")
+        self.free()
+        return f"exit code {self._process.returncode}{': ' + said.strip() if said else ''}"
+
+    def free(self) -> None:
+        """Free the pipes of a process that has ended."""
+        for pipe in (self._process.stdin, self._process.stdout, self._stderr):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(OSError):
+        process.kill()
+    process.wait()
