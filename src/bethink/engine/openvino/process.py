@@ -30,7 +30,7 @@ class WorkerProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONUNBUFFERED": "1"},
+            env=child_environment(),
             creationflags=_NEW_GROUP_ON_WINDOWS,
             start_new_session=True,
         )
@@ -73,8 +73,8 @@ class WorkerProcess:
             self._stderr.seek(0, os.SEEK_END)
             self._stderr.seek(max(0, self._stderr.tell() - 4000))
             said = self._stderr.read().decode(errors="replace").strip().splitlines()
-            return f"{_ending(code)}{': ' + _telling(said) if said else ''}"
-        return _ending(code)
+            return f"{ending(code)}{': ' + _telling(said) if said else ''}"
+        return ending(code)
 
     def free(self) -> None:
         """Free the pipes of a worker that has ended, from the thread that received."""
@@ -93,12 +93,18 @@ class WorkerProcess:
             stdin.close()
 
 
+def child_environment() -> dict[str, str]:
+    """The environment of a child that imports what we import."""
+    return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONUNBUFFERED": "1"}
+
+
 def _telling(lines: list[str]) -> str:
     """The line that says most: what a native exception said, else the last."""
     return next((line.strip() for line in lines if "what():" in line or "rror: " in line), lines[-1].strip())
 
 
-def _ending(code: int) -> str:
+def ending(code: int) -> str:
+    """How a process ended, in words."""
     if code < 0:
         with contextlib.suppress(ValueError):
             name = signal.Signals(-code).name
