@@ -90,6 +90,6 @@ docs: $(VENV)/.installed-dev
 .PHONY: lock  # the newest versions that work together, from a clean environment
 lock:
 	rm -rf $(VENV)-lock && $(PYTHON) -m venv $(VENV)-lock
-	$(VENV)-lock/bin/pip install --quiet '.[llamacpp,dev]'
+	$(VENV)-lock/bin/pip install --quiet --no-compile '.[llamacpp,dev]'
 	{ head -2 requirements.lock; $(VENV)-lock/bin/pip freeze --exclude bethink; } > requirements.lock.new
 	mv requirements.lock.new requirements.lock && rm -rf $(VENV)-lock
