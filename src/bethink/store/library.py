@@ -103,7 +103,8 @@ class Store:
 
     def list(self) -> tuple[LocalModel, ...]:
         """All pulled models, by name. Raises: StoreError for a record that cannot be read."""
-        return tuple(self._local(manifest) for manifest in read_manifests(self.manifests))
+        manifests = sorted(read_manifests(self.manifests), key=lambda manifest: manifest.name)
+        return tuple(self._local(manifest) for manifest in manifests)
 
     def blob_path(self, sha256: str) -> Path:
         return self.blobs / f"sha256-{sha256}"
