@@ -19,6 +19,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path as FilePath
 
+import psutil
+
 from bethink.config import Settings
 from bethink.engine import open_engine
 from bethink.engine.protocol import Engine
@@ -55,6 +57,7 @@ from bethink.verify.math import classes
 
 DEFAULT_MODEL = "qwen2.5-coder:1.5b"
 SMALL_MODEL = "qwen2.5-coder:0.5b"
+DEFAULT_NEEDS_BYTES = 4 << 30
 CHECKS = ("auto", "none", "math")
 
 
@@ -319,7 +322,7 @@ def load(
     """
     settings = settings or Settings.from_env()
     store = Store(settings.home)
-    name = name or default_model(store)
+    name = name or default_model()
     try:
         local = store.get(name)
     except StoreError:
@@ -336,6 +339,11 @@ def load(
         stop_ids=stop_ids(tokenizer, profile.stop, files.eos_ids),
         traces=settings.home / "traces",
     )
+
+
+def default_model() -> str:
+    """The model that is taken when none is named: the larger one where its memory is free."""
+    return DEFAULT_MODEL if psutil.virtual_memory().available >= DEFAULT_NEEDS_BYTES else SMALL_MODEL
 
 
 def stop_ids(tokenizer: Tokenizer, texts: Sequence[str], more: Sequence[int]) -> tuple[int, ...]:
