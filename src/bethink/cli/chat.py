@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     help="Go on with the last conversation, or with the one of that id.",
 )
 def chat(resume: str | None, **values: Any) -> int:
-    """Hold a conversation in the terminal. It is kept after every turn.
+    """Hold a conversation in the terminal.
 
-    Type a question, or a command: /help shows them. Ctrl-C once means "answer now", twice stops the answer; Ctrl-D
-    quits.
+    It is kept after every turn. Type a question, or a command: /help shows them. Ctrl-C once means
+    "answer now", twice stops the answer; Ctrl-D quits.
     """
     from bethink.cli.chat_session import ChatSession
     from bethink.cli.conversation import Conversation, latest

@@ -56,15 +56,19 @@ class Blocks:
 
     def finish(self) -> list[str]:
         """What is left, when nothing follows."""
+        starts = [start for start in self._starts(is_whole=True) if start]
+        edges = [0, *starts, len(self.tail)]
         rest, self.tail, self._looked_at = self.tail, "", 0
-        return [rest] if rest.strip() else []
+        if _is_in_formula(rest[: edges[-2]]):
+            return [rest]
+        return [rest[a:b] for a, b in pairwise(edges) if rest[a:b].strip()]
 
-    def _starts(self) -> list[int]:
+    def _starts(self, *, is_whole: bool = False) -> list[int]:
         """Where each top-level block begins. A line that is not ended yet may still join the block before it."""
-        complete = self.tail[: self.tail.rfind("\n") + 1]
+        complete = self.tail if is_whole else self.tail[: self.tail.rfind("\n") + 1]
         offsets = [0]
-        for line in complete.splitlines(keepends=True):
-            offsets.append(offsets[-1] + len(line))
+        for line in complete.split("\n"):
+            offsets.append(offsets[-1] + len(line) + 1)
         tokens = self._parser.parse(complete)
         return [offsets[t.map[0]] for t in tokens if t.level == 0 and t.map is not None and t.nesting >= 0]
 

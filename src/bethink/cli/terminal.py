@@ -112,13 +112,17 @@ def visual_lines(text: str, width: int) -> Iterator[tuple[int, int]]:
             yield start, at + 1
             start, column, last_space = at + 1, 0, -1
         else:
-            column += len(TAB) if char == "\t" else cell_len(char)
+            column += _cells(char)
             if column > width and char != " ":
                 end = last_space + 1 if last_space >= start else max(at, start + 1)
                 yield start, end
                 start, last_space = end, -1
-                column = cell_len(text[start : at + 1])
+                column = _cells(text[start : at + 1])
             if char == " ":
                 last_space = at
         at += 1
     yield start, at
+
+
+def _cells(text: str) -> int:
+    return cell_len(text.replace("\t", TAB))

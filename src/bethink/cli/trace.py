@@ -24,7 +24,10 @@ FORMATS: tuple[Format, ...] = ("html", "json", "md")
 
 @click.group()
 def trace() -> None:
-    """See who decided what in an earlier request. ID is `last`, or the beginning of an id or of its last part."""
+    """See who decided what in an earlier request.
+
+    ID is `last`, or the beginning of an id or of its last part.
+    """
 
 
 @trace.command("list")
