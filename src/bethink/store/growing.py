@@ -34,7 +34,7 @@ class GrowingFile:
         self.size = 0
         self._hash = hashlib.sha256()
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("r+b" if path.exists() else "x+b")
+        self._file = path.open("r+b" if path.exists() else "x+b", buffering=0)
 
     def __enter__(self) -> Self:
         return self
@@ -57,6 +57,7 @@ class GrowingFile:
             self.size += len(chunk)
             on_bytes(self.size)
         self._file.truncate(self.size)
+        self._file.seek(self.size)
 
     def _read(self, n_bytes: int) -> bytes:
         chunk = self._file.read(n_bytes)
@@ -64,17 +65,14 @@ class GrowingFile:
         return chunk
 
     def append(self, chunk: bytes) -> None:
-        """Raises: DiskFull; the bytes before this chunk stay."""
+        """Raises: DiskFull; what fitted before that stays, and is counted."""
+        rest = memoryview(chunk)
         with disk_full_as_error(self.path):
-            try:
-                self._file.write(chunk)
-                self._file.flush()
-            except OSError:
-                self._file.seek(self.size)
-                self._file.truncate(self.size)
-                raise
-        self._hash.update(chunk)
-        self.size += len(chunk)
+            while rest:
+                n_bytes = self._file.write(rest)
+                self._hash.update(rest[:n_bytes])
+                self.size += n_bytes
+                rest = rest[n_bytes:]
 
     def restart(self) -> None:
         self._file.seek(0)
@@ -88,7 +86,6 @@ class GrowingFile:
     def sync(self) -> None:
         """Make what is in the file survive a power cut. Raises: DiskFull."""
         with disk_full_as_error(self.path):
-            self._file.flush()
             os.fsync(self._file.fileno())
 
 
