@@ -70,6 +70,7 @@ def vote_rows(votes: tuple[Vote, ...], width: int, full: str, *, most: int = 5) 
     if not votes:
         return []
     top = votes[0].count
+    most = len(votes) if len(votes) == most + 1 else most
     rows = [
         (shortened(readable(v.answer), 24), full * max(1, round(width * v.count / top)), v.count) for v in votes[:most]
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from rich.live import Live
 from rich.text import Text
@@ -76,10 +76,39 @@ class Loading:
         return Text(line, style="cyan", no_wrap=True, overflow="crop")
 
 
+@runtime_checkable
+class Staged(Protocol):
+    """What engines report while they prepare a model (`bethink.engine.openvino.prepare.Preparing`)."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def stage(self) -> str: ...
+    @property
+    def fraction(self) -> float | None: ...
+
+
+PREPARING = {
+    "waiting": "waiting for another process that prepares",
+    "reading": "preparing (once): reading",
+    "weights": "preparing (once): compressing the weights of",
+    "writing": "preparing (once): writing",
+    "tokenizer": "preparing (once): the tokenizer of",
+    "tuning": "measuring once what is fastest here for",
+}
+
+
 def described(progress: object) -> str:
     """A report in one line."""
-    if not isinstance(progress, PullProgress):
-        return str(progress)
+    if isinstance(progress, PullProgress):
+        return _pulling(progress)
+    if isinstance(progress, Staged):
+        share = "" if progress.fraction is None else f", {progress.fraction:.0%}"
+        return f"{PREPARING.get(progress.stage, progress.stage)} {progress.name}{share}"
+    return str(progress)
+
+
+def _pulling(progress: PullProgress) -> str:
     parts = [f"{progress.stage} {progress.name}"]
     if progress.total_bytes:
         parts.append(f"{progress.done_bytes / progress.total_bytes:.0%} of {progress.total_bytes / 1e6:,.0f} MB")

@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -226,7 +226,7 @@ def test_trace_says_where_it_is(plays: Plays, home: Path, capsys: pytest.Capture
 
 
 @contextmanager
-def interrupted_after(*delays_s: float) -> Iterator[None]:
+def interrupted_after(*delays_s: float) -> Generator[None]:
     """Ctrl-C at these moments."""
 
     def interrupt() -> None:
