@@ -27,7 +27,8 @@ from bethink.engine.protocol import Engine
 from bethink.errors import BethinkError, CapabilityMissing, StoreError, UsageError
 from bethink.profiles import Profile, choose
 from bethink.prompt import Prompt, Template, Tokenizer, render
-from bethink.store import Store, pull
+from bethink.store import Store
+from bethink.store.pull import pull
 from bethink.thinking.answers import extract
 from bethink.thinking.council import Council
 from bethink.thinking.decisions import Policy
