@@ -159,7 +159,7 @@ class ChatSession:
         question = self.conversation.last_question
         if question is None:
             raise UsageError("nothing was asked yet", "type a question")
-        thought = self.conversation.last_thought
+        thought = self._own_thought()
         if rest == "thought" and not thought:
             raise UsageError("the last answer came without a thought", "/edit question, or /budget 512 and /retry")
         is_thought = rest == "thought" or (not rest and bool(thought))
@@ -175,6 +175,11 @@ class ChatSession:
         self.conversation.messages.pop()
         self.conversation.ask(edited)
         await self._answer()
+
+    def _own_thought(self) -> str:
+        """The last thought without the hand-off: whoever goes on thinking has time again."""
+        thought, handoff = self.conversation.last_thought.rstrip(), self.model.profile.handoff.strip()
+        return thought.removesuffix(handoff).rstrip() if handoff else thought
 
     def _edited(self, text: str) -> str | None:
         try:

@@ -17,7 +17,18 @@ from markdown_it import MarkdownIt
 from bethink.cli.evidence import readable, seconds
 from bethink.cli.math_text import readable_math
 from bethink.cli.trace_chart import CLASS_NAMES, axis_of, chart
-from bethink.cli.trace_story import Speaker, Stretch, chosen, counts, decisions, question, said, story, verdict_words
+from bethink.cli.trace_story import (
+    Speaker,
+    Stretch,
+    chosen,
+    counts,
+    decisions,
+    is_usual_end,
+    question,
+    said,
+    story,
+    verdict_words,
+)
 from bethink.cli.trace_view import local_time
 from bethink.trace import Trace, TracedPath, TracedToken
 from bethink.types import Decided
@@ -112,6 +123,8 @@ def _decisions(trace: Trace) -> str:
     rows: list[tuple[float, str]] = []
     by_index = {path.index: path for path in trace.paths}
     for decision in decisions(trace):
+        if is_usual_end(decision):
+            continue
         path = by_index.get(decision.path)
         when = axis.at(path, decision.at_token) if path and axis.is_time else (axis.end if not path else 0.0)
         moment = f"{when:.2f} s" if path and axis.is_time else "–"

@@ -71,11 +71,16 @@ def decisions(trace: Trace) -> list[Decided]:
     return [d for d in trace.decisions if d.path >= 0 or len(trace.paths) > 1]
 
 
+def is_usual_end(decision: Decided) -> bool:
+    """The model ended its answer by itself: nobody else decided anything."""
+    return decision.action == "stop" and decision.cause == "stop"
+
+
 def said(decision: Decided) -> str:
     """A decision in words, with what it worked on."""
     details = decision.details
     words = ACTIONS.get(decision.action, decision.action.replace("_", " "))
-    if decision.action == "stop" and decision.cause == "stop":
+    if is_usual_end(decision):
         return "the model ends its answer"
     if decision.action == "roll_back":
         n = details.get("n", 0)

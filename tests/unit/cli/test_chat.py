@@ -29,6 +29,8 @@ def says(context: Context) -> str:
     """Counts the questions it sees; goes on with a thought that was begun."""
     n = context.text.count("<|im_start|>user")
     begun = context.text.rpartition("<think>\n")[2]
+    if "</think>" in begun:
+        return f"answer {n}"
     return f"{'' if begun else f'thought {n} '}</think>answer {n}"
 
 
@@ -108,6 +110,16 @@ async def test_an_edited_thought_is_answered(make: Make) -> None:
     assert "<think>\nI was told: 7." in last_prompt(session)
     assert (session.conversation.last_thought or "").strip() == "I was told: 7."
     assert session.conversation.n_turns == 1
+
+
+async def test_the_hand_off_is_no_part_of_a_thought_to_edit(make: Make) -> None:
+    session = make(budget=3)
+    await session.handle("one?")
+    assert session.model.profile.handoff.strip() in session.conversation.last_thought
+    seen: list[str] = []
+    session.edit = lambda text: seen.append(text)
+    await session.handle("/edit")
+    assert seen == ["tho"]
 
 
 async def test_an_edited_question_is_asked_instead(make: Make) -> None:
