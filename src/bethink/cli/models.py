@@ -42,7 +42,7 @@ class _ModelsGroup(click.Group):
 
 @click.group(cls=_ModelsGroup, no_args_is_help=True)
 def models() -> None:
-    """List, show and remove models; see what fits this machine.
+    """List, show and remove models; see what fits.
 
     \b
     Examples:
@@ -112,11 +112,16 @@ def _entry_row(entry: CatalogueEntry) -> dict[str, object]:
 def _table(store: Store, terminal: Terminal, here: Sequence[LocalModel], entries: Sequence[CatalogueEntry]) -> Table:
     """Pulled models first; a catalogue model's other quantisations share its row unless they are here."""
     width = terminal.out.width
+    others: dict[str, list[str]] = {}
+    for entry in entries:
+        others.setdefault(_base(entry), []).append(entry.quantisation)
     titles = ["name", "size", "licence", *(["family"] if width >= 100 else []), "here" if entries else "prepared"]
     rows = [_pulled_cells(store, local, terminal.glyphs.done if entries else "") for local in here]
     if entries:
         titles.append("also")
-        rows += _known_cells(entries, {local.name for local in here})
+        rows += _known_cells([e for e in entries if e.name == _base(e)], {local.name for local in here})
+        for row in rows:
+            row["also"] = " ".join(others.get(row["name"], [])[1:])
     widths = {title: max(len(title), *(len(row[title]) for row in rows)) for title in titles}
     left = width - 3 * len(titles) - sum(widths[title] for title in titles if title != "licence")
     table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
@@ -139,21 +144,16 @@ def _pulled_cells(store: Store, local: LocalModel, mark: str) -> dict[str, str]:
         "family": local.family or "-",
         "here": " ".join([mark, *forms]),
         "prepared": " ".join(forms) or "-",
-        "also": "",
     }
 
 
 def _known_cells(entries: Sequence[CatalogueEntry], pulled: set[str]) -> list[dict[str, str]]:
-    others: dict[str, list[str]] = {}
-    for entry in entries:
-        others.setdefault(_base(entry), []).append(entry.quantisation)
     rows: list[dict[str, str]] = []
     for entry in entries:
-        if entry.name not in pulled and entry.name == _base(entry):
+        if entry.name not in pulled:
             size = ("" if entry.size else "~") + megabytes(entry.approx_size or 0)
-            also = " ".join(others[entry.name][1:])
             values = {"name": entry.name, "size": size, "licence": entry.licence, "family": entry.family}
-            rows.append(values | {"here": "", "also": also})
+            rows.append(values | {"here": ""})
     return rows
 
 

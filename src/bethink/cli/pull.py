@@ -1,4 +1,4 @@
-"""`bethink pull`: bring models here, and show how far they are.
+"""`bethink pull`: bring models here, prepare them for the engine, and show how far they are.
 
 Progress goes to stderr (bars on a terminal, plain lines otherwise), what came goes to stdout.
 """
@@ -16,7 +16,7 @@ from rich.text import Text
 
 from bethink.cli.model_names import ModelName, megabytes, open_store
 from bethink.cli.terminal import Terminal, one_row, open_terminal
-from bethink.errors import BethinkError, StoreError
+from bethink.errors import BethinkError, StoreError, UsageError
 from bethink.store.progress import PullProgress
 
 if TYPE_CHECKING:
@@ -27,13 +27,16 @@ PLAIN_EVERY_S = 5.0
 
 @click.command(no_args_is_help=True)
 @click.argument("names", nargs=-1, required=True, metavar="NAME...", type=ModelName())
+@click.option("--precision", metavar="LABEL", help="Prepare in this precision instead of the model's own default.")
+@click.option("--no-prepare", is_flag=True, help="Only download; the first question prepares.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each model, a line each.")
 @click.option("--no-color", is_flag=True, help="Show everything without colours.")
-def pull(names: tuple[str, ...], as_json: bool, no_color: bool) -> None:
-    """Download models, check them against their hash, and keep them.
+def pull(names: tuple[str, ...], precision: str | None, no_prepare: bool, as_json: bool, no_color: bool) -> None:
+    """Download a model, check it and prepare it.
 
     A NAME is one of `bethink models list --all`, a reference, or a path. A download that was interrupted goes on where
-    it stopped; a model that is here already costs nothing.
+    it stopped; a model that is here already costs nothing. Preparing turns a model once into what the engine reads
+    fastest.
 
     \b
     Examples:
@@ -49,6 +52,8 @@ def pull(names: tuple[str, ...], as_json: bool, no_color: bool) -> None:
     for name in dict.fromkeys(names):
         try:
             local = _pull_one(store, name, terminal)
+            if not no_prepare:
+                _prepare(store, local, precision, terminal)
         except StoreError as error:
             failures.append((name, error))
             if as_json:
@@ -93,6 +98,34 @@ def _pull_one(store: Store, name: str, terminal: Terminal) -> LocalModel:
         except KeyboardInterrupt:
             shown.say("stopped; what came is kept, and the next pull goes on from there")
             raise
+
+
+def _prepare(store: Store, local: LocalModel, precision: str | None, terminal: Terminal) -> None:
+    """Prepare for the OpenVINO engine. What stands in the way is a note, because the model is here and other engines
+    may run it; where a precision was asked for it is an error.
+    """
+    from bethink.cli.loading import Loading
+    from bethink.engine.opening import is_installed
+
+    if local.format != "gguf" or not is_installed("openvino"):
+        if precision is not None:
+            raise UsageError(f"{local.name} cannot be prepared here in another precision", "leave --precision away")
+        return
+    from bethink.engine.openvino.prepare import prepare
+    from bethink.engine.openvino.recipes import DEFAULT_PRECISION
+
+    label = precision or (local.entry.default_precision if local.entry else DEFAULT_PRECISION)
+    try:
+        with Loading(terminal, f"preparing {local.name}") as loading:
+            prepare(local, store.prepared_dir(local.sha256, label), label, loading.update)
+    except BethinkError as error:
+        if precision is not None:
+            raise
+        terminal.err.print(Text(one_row(f"note: {local.name} is here, and not prepared: {error}"), style="yellow"))
+        if error.hint:
+            terminal.err.print(Text(one_row(f"hint: {error.hint}"), style="dim"))
+    else:
+        terminal.err.print(Text(one_row(f"{local.name} is prepared as {label}"), style="green"))
 
 
 class Shown(Protocol):
@@ -161,8 +194,8 @@ class Lines:
 
     def update(self, progress: PullProgress) -> None:
         if progress.message:
-            self.say(f"{progress.name}: {progress.message}")
-        elif self._clock() - self._told_s >= PLAIN_EVERY_S:
+            self.say(progress.message if progress.stage == "done" else f"{progress.name}: {progress.message}")
+        elif progress.done_bytes and progress.stage != "done" and self._clock() - self._told_s >= PLAIN_EVERY_S:
             self.say(f"{progress.name}: {progress.stage} {amount(progress)}")
             self._told_s = self._clock()
 

@@ -153,7 +153,7 @@ async def _read_rest(
             return is_whole
         check_status(response, place)
         skip, total = _start_of(response, into, remote)
-        async for chunk in response.aiter_raw():  # as they come: a larger piece would be lost when the connection breaks
+        async for chunk in response.aiter_raw():  # as they come: a broken connection would lose a larger piece
             fresh, skip = chunk[skip:], max(0, skip - len(chunk))
             if remote.size is not None and into.size + len(fresh) > remote.size:
                 raise HashMismatch(f"{place} sends more than the {remote.size:,} bytes it states for {remote.name}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -35,14 +36,12 @@ class Rig:
         self.store = Store(home, Catalogue({}, {}))
         self.events: list[PullProgress] = []
 
-    def know(self, **entry: object) -> None:
-        """Give the catalogue one model."""
-        lines = [f"{key} = {_toml(value)}" for key, value in entry.items() if key != "exact"]
-        given = {"name": '"tiny:1b"', "family": '"tiny"', "licence": '"MIT"', "default_precision": '"int8"'}
-        lines += [f"{key} = {text}" for key, text in given.items() if key not in entry]
-        exact = "\n".join(f"{key} = {_toml(value)}" for key, value in _pairs(entry.get("exact")))
-        text = "\n".join(["[[model]]", *lines, 'quantisations = ["q4_k_m", "q8_0"]', "[model.exact.q4_k_m]", exact])
-        self.store = Store(self.home, parse_catalogue(text))
+    def know(self, sources: list[str] | None = None, exact: dict[str, str | int | list[str]] | None = None) -> None:
+        """Give the catalogue one model, `tiny:1b`, of which `exact` is known of the first quantisation."""
+        head = 'name = "tiny:1b"\nfamily = "tiny"\nlicence = "MIT"\ndefault_precision = "int8"'
+        more = f"sources = {json.dumps(sources or [])}\nquantisations = ['q4_k_m', 'q8_0']"
+        known = "\n".join(f"{key} = {json.dumps(of)}" for key, of in (exact or {}).items())
+        self.store = Store(self.home, parse_catalogue(f"[[model]]\n{head}\n{more}\n[model.exact.q4_k_m]\n{known}"))
 
     async def pull(self, ref: str, on_progress: Callable[[PullProgress], None] | None = None) -> LocalModel:
         return await pull(self.store, ref, on_progress or self.events.append, self.peer.settings(self.home))
@@ -55,16 +54,6 @@ class Rig:
     def leftovers(self) -> list[Path]:
         """Files of unfinished downloads."""
         return [path for path in self.store.partial.rglob("*") if path.is_file()]
-
-
-def _pairs(exact: object) -> list[tuple[str, object]]:
-    return [(str(key), of) for key, of in exact.items()] if isinstance(exact, dict) else []  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - a test's own literal
-
-
-def _toml(value: object) -> str:
-    if isinstance(value, list):
-        return "[" + ", ".join(_toml(item) for item in value) + "]"  # pyright: ignore[reportUnknownVariableType] - as above
-    return str(value) if isinstance(value, int) else f'"{value}"'
 
 
 @pytest.fixture

@@ -1,4 +1,6 @@
-"""A server on this machine that speaks what Hugging Face, ModelScope and a package index speak, and that can misbehave."""
+"""A server on this machine that speaks what Hugging Face, ModelScope and a package index speak, and that can
+misbehave.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Pulling from Hugging Face and ModelScope: which file is chosen, who vouches for it, and what is said when nobody answers."""
+"""Pulling from Hugging Face and ModelScope: which file is chosen, who vouches for it, and what is said when nobody
+answers.
+"""
 
 from __future__ import annotations
 
@@ -238,7 +240,7 @@ async def test_a_hub_that_refuses_connections_is_named_at_once(rig: Rig, home: P
         address: tuple[str, int] = free.getsockname()
     settings = rig.peer.settings(home, hf_endpoint=f"http://127.0.0.1:{address[1]}")
     began = time.monotonic()
-    with pytest.raises(SourceUnreachable, match="Hugging Face .* cannot be reached"):
+    with pytest.raises(SourceUnreachable, match=r"Hugging Face .* cannot be reached"):
         await pull(rig.store, "hf:org/m", None, settings)
     assert time.monotonic() - began < 5
 

@@ -1,4 +1,6 @@
-"""Pulling from package indexes: pieces are joined, nothing is imported, and the user's own pip settings decide who is asked."""
+"""Pulling from package indexes: pieces are joined, nothing is imported, and the user's own pip settings decide who is
+asked.
+"""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import anyio
 import pytest
+from anyio import to_thread
 
 from bethink.errors import DiskFull, HashMismatch, SourceUnreachable, StoreError
 from bethink.store import Store
@@ -145,7 +146,7 @@ async def test_only_the_damaged_piece_and_what_follows_is_fetched_again(rig: Rig
     assert {a.path.rpartition("/")[2].partition("-")[0] for a in rig.peer.fetched} == {"m_part4", "m_part5", "m_part6"}
 
 
-@pytest.mark.parametrize("note", ["", "[", "{}", '[{"package": "x"}]', '[{"package": "other", "size": 1, "sha256": ""}]'])
+@pytest.mark.parametrize("note", ["", "[", "{}", '[{"package": "x"}]', '[{"package": "y", "size": 1, "sha256": ""}]'])
 async def test_a_note_of_joined_pieces_that_cannot_be_true_is_not_believed(rig: Rig, note: str) -> None:
     ref = serve_pieces(rig)
     folder = rig.store.partial / sha256(BIG)
@@ -201,7 +202,6 @@ async def test_a_process_killed_again_and_again_still_ends_in_the_right_bytes(ri
         process.send_signal(signal.SIGKILL)
         process.communicate()
         n_killed += process.returncode == -signal.SIGKILL
-        assert not list(rig.store.blobs.glob("*")) or process.returncode == 0 or n_killed
     rig.peer.chunk_s = 0
     out, err = pulling(rig, ref).communicate()
     assert out.strip() == sha256(BIG), err
@@ -215,7 +215,7 @@ async def test_two_processes_share_one_download(rig: Rig) -> None:
     rig.peer.chunk_s = 0.02
     both = [pulling(rig, ref) for _ in range(2)]
     for process in both:
-        out, err = await anyio.to_thread.run_sync(process.communicate)  # pyright: ignore[reportAttributeAccessIssue] - a submodule of anyio
+        out, err = await to_thread.run_sync(process.communicate)
         assert out.strip() == sha256(BIG), err
     assert len(rig.peer.fetched) == 1
 
