@@ -42,7 +42,7 @@ class _ModelsGroup(click.Group):
 
 @click.group(cls=_ModelsGroup, no_args_is_help=True)
 def models() -> None:
-    """List, show and remove models; see what fits.
+    """List, show and remove models; see what fits this machine.
 
     \b
     Examples:

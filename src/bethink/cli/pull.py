@@ -32,7 +32,7 @@ PLAIN_EVERY_S = 5.0
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each model, a line each.")
 @click.option("--no-color", is_flag=True, help="Show everything without colours.")
 def pull(names: tuple[str, ...], precision: str | None, no_prepare: bool, as_json: bool, no_color: bool) -> None:
-    """Download a model, check it and prepare it.
+    """Download models, check them against their hash, and keep them.
 
     A NAME is one of `bethink models list --all`, a reference, or a path. A download that was interrupted goes on where
     it stopped; a model that is here already costs nothing. Preparing turns a model once into what the engine reads
