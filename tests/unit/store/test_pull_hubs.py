@@ -224,7 +224,7 @@ async def test_a_hub_that_swallows_connections_costs_seconds_and_the_next_serves
     rig: Rig, home: Path, black_hole: str
 ) -> None:
     rig.peer.repos["org/m"] = {"m.gguf": TINY}
-    rig.know(exact={"sources": ["hf:org/m:m.gguf", "ms:org/m:m.gguf"]})
+    rig.know(exact={"sources": ["hf:org/m:m.gguf", "hf:other/m:m.gguf", "ms:org/m:m.gguf"]})
     settings = rig.peer.settings(home, hf_endpoint=black_hole)
     began = time.monotonic()
     with anyio.fail_after(20):
