@@ -9,9 +9,9 @@ from jinja2 import TemplateError
 from bethink.errors import BethinkError, InvalidModelFile, UsageError
 from bethink.prompt.sandbox import Budget, ChatEnvironment, TemplateRefusal, current_budget
 
-MAX_SOURCE_CHARS = 128 * 1024
-RENDER_SECONDS = 2.0
-RENDER_UNITS = 16_000_000
+MAX_SOURCE_CHARS = 64 * 1024
+RENDER_SECONDS = 1.0
+RENDER_UNITS = 4_000_000
 UNITS_PER_INPUT_CHAR = 64
 
 Variables = Mapping[str, object]

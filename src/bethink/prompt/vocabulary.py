@@ -13,7 +13,7 @@ import tokenizers
 from tokenizers import AddedToken, Regex, decoders, models, normalizers, pre_tokenizers
 
 from bethink.errors import InvalidModelFile
-from bethink.prompt.splits import SPLITS
+from bethink.prompt.splits import SPLITS, Split
 from bethink.prompt.tokenizer import MARKUP, Tokenizer
 
 _UNKNOWN, _CONTROL, _USER_DEFINED, _BYTE = 2, 3, 4, 6
@@ -50,11 +50,14 @@ def _byte_level(metadata: Mapping[str, Any], tokens: Sequence[str]) -> tokenizer
     backend = _bpe(tokens, merges, ignore_merges=split.takes_whole_words)
     if split.nfc:
         backend.normalizer = normalizers.NFC()
-    steps = [pre_tokenizers.Split(Regex(pattern), "isolated") for pattern in split.patterns]
     bytes_only = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    backend.pre_tokenizer = pre_tokenizers.Sequence([*steps, bytes_only])
+    backend.pre_tokenizer = pre_tokenizers.Sequence([*splitting_steps(split), bytes_only])
     backend.decoder = decoders.ByteLevel()
     return backend
+
+
+def splitting_steps(split: Split) -> list[pre_tokenizers.PreTokenizer]:
+    return [pre_tokenizers.Split(Regex(pattern), "isolated") for pattern in split.patterns]
 
 
 def _sentencepiece(metadata: Mapping[str, Any], tokens: Sequence[str], types: Sequence[int]) -> tokenizers.Tokenizer:
