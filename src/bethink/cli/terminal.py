@@ -113,7 +113,7 @@ def visual_lines(text: str, width: int) -> Iterator[tuple[int, int]]:
             start, column, last_space = at + 1, 0, -1
         else:
             column += _cells(char)
-            if column > width and char != " ":
+            while column > width and char != " ":
                 end = last_space + 1 if last_space >= start else max(at, start + 1)
                 yield start, end
                 start, last_space = end, -1
