@@ -67,7 +67,7 @@ def test_whatever_is_written_the_template_alone_structures_the_dialogue(
     template: Template, contents: list[str]
 ) -> None:
     roles: list[Role] = [_role(i) for i in range(len(contents))]
-    plain = prompt_of(template, *[(role, "x") for role in roles])
+    plain = prompt_of(template, *zip(roles, ["x"] * len(roles), strict=True))
     prompt = prompt_of(template, *zip(roles, contents, strict=True))
     assert [i for i in prompt.ids if i in SPECIAL] == [i for i in plain.ids if i in SPECIAL]
     assert TOKENIZER.decode(prompt.ids) == prompt.text
