@@ -17,11 +17,11 @@ CLOSINGS: dict[ClosedBy, str] = {
 
 def closing(result: Result) -> str:
     """What ended the thought. Without a thought there was nothing to close."""
-    if not result.thinking.strip() and result.closed_by in ("natural", "budget"):
-        return "answered without thinking"
     if result.finish_reason == "user" and result.closed_by == "user":
         return "stopped by you"
     words = CLOSINGS[result.closed_by]
+    if not result.thinking.strip() and result.closed_by in ("natural", "budget"):
+        words = "answered without thinking"
     match result.finish_reason:
         case "length":
             return f"{words}, the answer was cut at its limit"

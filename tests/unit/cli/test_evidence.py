@@ -30,6 +30,10 @@ def result(
         (result(), "the thought ended by itself"),
         (result("budget"), "the thought was closed at its budget"),
         (result("budget", thinking=""), "answered without thinking"),
+        (
+            result("budget", "deadline", thinking=""),
+            "answered without thinking, the answer was cut by the deadline",
+        ),
         (result("user"), "the thought was closed by you"),
         (result("user", "user"), "stopped by you"),
         (result("natural", "user"), "the thought ended by itself, the answer was stopped by you"),
