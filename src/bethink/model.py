@@ -14,6 +14,7 @@ A `Run` belongs to the event loop that iterates it; a `Model` may be shared by m
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -205,7 +206,7 @@ class Run:
             new_path=lambda index: self._path(index, emit),
             n_paths=self.plan.n_paths,
             rule=self.model.rule,
-            extract=compared_answer,
+            extract=lambda answer, thinking: compared_answer(answer, thinking, lead=self._lead),
             group=classes,
             trace=self.trace,
             emit=emit,
@@ -214,8 +215,16 @@ class Run:
         result = self._result(council, winner)
         self.trace.result = result_record(result)
         if self.model.traces is not None:
-            await asyncio.to_thread(self.trace.save, self.model.traces)
+            try:
+                await asyncio.to_thread(self.trace.save, self.model.traces)
+            except StoreError as error:  # an answer is never lost because its trace is
+                logging.getLogger("bethink").warning("the trace is not kept: %s", error)
         emit(Finished(result))
+
+    @property
+    def _lead(self) -> str:
+        """What stands before an answer that follows a thought."""
+        return self.model.profile.answer_lead if self.plan.thinking_tokens > 0 or self.request.thought else ""
 
     def _path(self, index: int, emit: Callable[[Event], None]) -> Path:
         model, plan, request = self.model, self.plan, self.request
@@ -296,9 +305,10 @@ class Run:
         return Verdict("none", None, extracted, "one path, nothing to compare it with")
 
 
-def compared_answer(answer: str, thinking: str) -> str | None:
-    """What a vote compares: the answer's own statement, else the thought's, else the last value of the answer."""
-    return extract(answer, strict=True) or extract(thinking, strict=True) or extract(answer, strict=False)
+def compared_answer(answer: str, thinking: str, *, lead: str = "") -> str | None:
+    """What a vote compares: the answer's own statement (`lead` is what was forced before it), else the thought's, else the
+    last value of the answer."""
+    return extract(lead + answer, strict=True) or extract(thinking, strict=True) or extract(answer, strict=False)
 
 
 def _first(group: BaseExceptionGroup[BethinkError]) -> BethinkError:

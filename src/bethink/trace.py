@@ -6,6 +6,7 @@ request is over, as one JSON file; a kill before that loses the trace and never 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 import time
@@ -79,7 +80,8 @@ class Trace:
             partial.write_text(json.dumps({"format": FORMAT, **asdict(self)}, ensure_ascii=False), encoding="utf-8")
             partial.replace(target)
         except OSError as error:
-            partial.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
             raise StoreError(f"the trace {self.id} cannot be written to {folder}: {error.strerror}") from error
         return target
 
