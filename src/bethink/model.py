@@ -60,6 +60,7 @@ from bethink.verify.math import classes
 DEFAULT_MODEL = "qwen2.5-coder:1.5b"
 SMALL_MODEL = "qwen2.5-coder:0.5b"
 DEFAULT_NEEDS_BYTES = 4 << 30
+MAX_STATEMENT = 120
 CHECKS = ("auto", "none", "math")
 
 
@@ -306,8 +307,10 @@ class Run:
 
 
 def compared_answer(answer: str, thinking: str, *, lead: str = "") -> str | None:
-    """What a vote compares: the answer's own statement (`lead` is what was forced before it), else the thought's, else the
-    last value of the answer."""
+    """What a vote compares: the answer's own statement (one line is a statement after `lead`, which was forced before it),
+    else the thought's, else the last value of the answer."""
+    if len(answer) > MAX_STATEMENT or "\n" in answer:
+        lead = ""
     return extract(lead + answer, strict=True) or extract(thinking, strict=True) or extract(answer, strict=False)
 
 
