@@ -30,6 +30,11 @@ DECIMALS = Fraction(1, 2_000_000)
 """Numbers that differ by less, where one is not whole, are one number rounded twice."""
 
 _MATHEMATICAL = re.compile(r"[\d\\^_=+*/|<>{}\[\]]|\b(?:pi|sqrt|sin|cos|tan|log|ln|infinity)\b")
+_TRAILING_UNIT = re.compile(r"(?<=[\d})\s])\\?\s*(?:\\(?:text|mathrm)\s*\{[^{}]*\}|(?<![\\a-zA-Z])[a-zA-Z]{3,})\.?$")
+_COMMAND = re.compile(r"\\(?!text|mathrm)[a-zA-Z]+")
+_WORD = re.compile(
+    r"(?<![a-zA-Z])(?!(?:sin|cos|tan|log|exp|sqrt|infinity|lim|mod|gcd|lcm|max|min|theta)(?![a-zA-Z]))[a-zA-Z]{3,}"
+)
 _CHOICE = re.compile(r"\(?([A-Za-z])\)?[.):]?")
 
 
@@ -67,7 +72,7 @@ def classes(answers: Sequence[str], *, timeout_s: float = 10.0) -> list[list[int
     by_key: dict[object, list[int]] = {}
     for i, answer in enumerate(read):
         by_key.setdefault(answer.key(plain), []).append(i)
-    comparison = _Comparison(until=time.monotonic() + timeout_s)
+    comparison = _Comparison(plain, until=time.monotonic() + timeout_s)
     merged: list[list[int]] = []
     for group in by_key.values():
         same = [m for m in merged if comparison.is_same(read[m[0]], read[group[0]])]
@@ -76,9 +81,13 @@ def classes(answers: Sequence[str], *, timeout_s: float = 10.0) -> list[list[int
     return sorted(merged)
 
 
-def warm_up() -> None:
-    """Start the worker in the background, so that the first comparison does not wait for it."""
-    threading.Thread(target=_worker().start, daemon=True).start()
+def warm_up() -> threading.Thread:
+    """Start the worker in the background, so that the first comparison does not wait for it. The thread ends when it
+    is ready.
+    """
+    thread = threading.Thread(target=_worker().start, daemon=True)
+    thread.start()
+    return thread
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +105,21 @@ class _Answer:
         text = re.sub(r"\s+", " ", bare + rest).casefold()
         if match := _CHOICE.fullmatch(text):
             text = match[1]
-        return cls(text, parse_number(bare) if not rest else None, bare)
+        number = parse_number(bare) if not rest else None
+        return cls(text, number, _TRAILING_UNIT.sub("", bare) if number is None else bare)
 
     @property
     def is_math(self) -> bool:
-        return len(self.math) <= MAX_MATH_CHARS and _MATHEMATICAL.search(self.math) is not None
+        """Whether algebra may have a say. Words are none of its business: it would multiply their letters."""
+        if self.number is not None:
+            return True
+        is_short = len(self.math) <= MAX_MATH_CHARS
+        return is_short and bool(_MATHEMATICAL.search(self.math)) and not _WORD.search(_COMMAND.sub(" ", self.math))
 
-    def key(self, plain: set[Fraction]) -> object:
+    def key(self, plain: set[Fraction]) -> Fraction | str:
+        """What answers of one class have in common at first sight. `plain` are the numbers given without a percent
+        sign.
+        """
         if self.number is None:
             return self.text
         return self.number.value if self.number.value in plain else self.number.share
@@ -120,10 +137,14 @@ class _Answer:
 class _Comparison:
     """Many comparisons under one limit. An answer whose algebra ran out of time twice is not asked about again."""
 
+    plain: set[Fraction]
     until: float
     _strikes: Counter[str] = field(default_factory=Counter[str])
 
     def is_same(self, a: _Answer, b: _Answer) -> bool:
+        left, right = a.key(self.plain), b.key(self.plain)
+        if isinstance(left, Fraction) and isinstance(right, Fraction):
+            return _is_near(left, right)
         quick = a.quick_compare(b)
         if quick is not None:
             return quick
@@ -177,18 +198,23 @@ def _undress(text: str) -> str:
 
 
 class Worker:
-    """The algebra process: started when first needed, one question at a time, killed when a question takes too long."""
+    """The algebra process: started when first needed, one question at a time, killed when a question takes too long.
+
+    Safe to use from any thread. A killed process is replaced at once, so that the next question seldom waits for a
+    start.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
-        self._known: dict[tuple[str, str], bool | None] = {}
-        self._n_asked = 0
+        self._is_ready = False
         self._is_broken = False
+        self._known: dict[tuple[str, str], bool | None] = {}
 
     def start(self) -> None:
+        """Be ready for the next question."""
         with self._lock:
-            self._running()
+            self._make_ready()
 
     def compare(self, a: str, b: str, timeout_s: float) -> bool | None:
         """None when time ran out. Answers are remembered, the lack of one too."""
@@ -206,57 +232,45 @@ class Worker:
             self._stop()
 
     def _ask(self, a: str, b: str, timeout_s: float) -> bool | None:
-        process = self._running()
+        process = self._make_ready()
         if process is None:
             return False
-        self._n_asked += 1
-        line = self._exchange(process, {"id": self._n_asked, "a": a, "b": b}, timeout_s)
-        if line is None:
+        answer = _exchange(process, json.dumps({"a": a, "b": b}), timeout_s)
+        if answer is None:
             self._stop()
+            self._launch()
             return None
-        return json.loads(line)["equal"] is True
+        return json.loads(answer)["equal"] is True
 
-    def _running(self) -> subprocess.Popen[str] | None:
-        """The process, started if need be; None when it cannot be (then texts decide)."""
-        if self._process is not None and self._process.poll() is None:
-            return self._process
-        if self._is_broken:
-            return None
-        self._stop()
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "bethink.verify.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            encoding="utf-8",
-        )
-        if self._exchange(self._process, None, START_LIMIT_S) is None:
-            self._is_broken = True
+    def _make_ready(self) -> subprocess.Popen[str] | None:
+        """The process, waiting for a question; None when there can be none (then texts and numbers decide)."""
+        if self._process is not None and self._process.poll() is not None:
             self._stop()
+        if self._process is None and not self._is_broken:
+            self._launch()
+        if self._process is not None and not self._is_ready:
+            self._is_ready = _exchange(self._process, None, START_LIMIT_S) is not None
+            if not self._is_ready:
+                self._is_broken = True
+                self._stop()
         return self._process
 
-    def _exchange(
-        self, process: subprocess.Popen[str], question: dict[str, object] | None, timeout_s: float
-    ) -> str | None:
-        """One line out of the process, or None when it died or was killed for taking too long."""
-        assert process.stdin
-        assert process.stdout
-        timer = threading.Timer(timeout_s, process.kill)
-        timer.daemon = True
-        timer.start()
+    def _launch(self) -> None:
+        command = [sys.executable, "-m", "bethink.verify.worker"]
         try:
-            if question is not None:
-                process.stdin.write(json.dumps(question) + "\n")
-                process.stdin.flush()
-            return process.stdout.readline() or None
-        except (BrokenPipeError, ValueError):
-            return None
-        finally:
-            timer.cancel()
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+                encoding="utf-8",
+            )
+        except OSError:
+            self._is_broken = True
 
     def _stop(self) -> None:
-        process, self._process = self._process, None
+        process, self._process, self._is_ready = self._process, None, False
         if process is None:
             return
         process.kill()
@@ -265,6 +279,24 @@ class Worker:
             if pipe:
                 with contextlib.suppress(BrokenPipeError):  # it was killed with a question in its pipe
                     pipe.close()
+
+
+def _exchange(process: subprocess.Popen[str], question: str | None, timeout_s: float) -> str | None:
+    """One line from the process, or None when it died or was killed for taking too long."""
+    assert process.stdin
+    assert process.stdout
+    timer = threading.Timer(timeout_s, process.kill)
+    timer.daemon = True
+    timer.start()
+    try:
+        if question is not None:
+            process.stdin.write(question + "\n")
+            process.stdin.flush()
+        return process.stdout.readline() or None
+    except BrokenPipeError:
+        return None
+    finally:
+        timer.cancel()
 
 
 @cache

@@ -82,9 +82,9 @@ _NO_UNITS = frozenset(
 )
 _SCALES = {"hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 _WORDS = {
-    "zero": 0, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10,
-    "eleven": 11, "twelve": 12, "thirteen": 13, "fourteen": 14, "fifteen": 15, "sixteen": 16, "seventeen": 17, "eighteen": 18,
-    "nineteen": 19, "twenty": 20,
+    "zero": 0, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9,
+    "ten": 10, "eleven": 11, "twelve": 12, "thirteen": 13, "fourteen": 14, "fifteen": 15, "sixteen": 16,
+    "seventeen": 17, "eighteen": 18, "nineteen": 19, "twenty": 20,
 }  # fmt: skip
 _TEXT = re.compile(r"\\(?:text|textbf|textit|mathrm|mathbf|mbox|operatorname)\s*\{([^{}]*)\}")
 _SPACING = re.compile(r"\\[,;:!> ]|\\q?quad(?![a-zA-Z])|~|\u00a0|\u202f|\u2009")
@@ -165,7 +165,7 @@ def _value(match: re.Match[str]) -> Fraction | None:
 
 def _scale_and_unit(rest: str) -> int | None:
     """What the words after a number multiply it by; None when they are more than a unit."""
-    words = rest.lower().rstrip(".!").split()
+    words = rest.lower().split()
     scale = 1
     while words and words[0] in _SCALES:
         scale *= _SCALES[words.pop(0)]
@@ -173,7 +173,7 @@ def _scale_and_unit(rest: str) -> int | None:
 
 
 def _is_unit_word(word: str) -> bool:
-    if word.rstrip("²³") in _SHORT_UNITS or word in ("of", "per", "a", "an", "^2", "^3"):
+    if re.sub(r"(?:\^\{?[23]\}?|[²³])$", "", word) in _SHORT_UNITS or word in ("of", "per", "a", "an"):
         return True
     letters = word.strip("().,").replace("-", "").replace("/", "").replace("'", "")
     return len(letters) >= 3 and letters.isalpha() and letters not in _NO_UNITS

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 from functools import lru_cache
 from typing import Any, TextIO, cast
@@ -18,6 +19,13 @@ from math_verify import parse, verify
 
 MEMORY_BYTES = 2 << 30
 SOFT_LIMIT_S = 2
+
+_PLAIN = (
+    (re.compile(r"\*\*"), "^"),
+    (re.compile(r"(?<![a-zA-Z\\])sqrt\s*\(([^()]*)\)"), r"\\sqrt{\1}"),
+    (re.compile(r"(?<![a-zA-Z\\])(pi|sin|cos|tan|log|ln|theta)(?![a-zA-Z])"), r"\\\1 "),
+)
+"""What people type instead of LaTeX."""
 
 
 def main() -> None:
@@ -28,7 +36,7 @@ def main() -> None:
     _say(answers, {"ready": True})
     for line in sys.stdin:
         question = json.loads(line)
-        _say(answers, {"id": question["id"], "equal": _are_equal(question["a"], question["b"])})
+        _say(answers, {"equal": _are_equal(question["a"], question["b"])})
 
 
 def _say(answers: TextIO, value: dict[str, object]) -> None:
@@ -58,9 +66,11 @@ def _are_equal(a: str, b: str) -> bool | None:
 
 @lru_cache(maxsize=512)
 def _read(text: str) -> list[Any]:
+    """Always as LaTeX: math-verify's reader of plain expressions would find the last number of any text."""
     soft = cast("int", SOFT_LIMIT_S if sys.platform != "win32" else None)
-    found = cast("list[Any]", parse(f"${text}$", parsing_timeout=soft))
-    return found or cast("list[Any]", parse(text, parsing_timeout=soft))
+    for pattern, latex in _PLAIN:
+        text = pattern.sub(latex, text)
+    return cast("list[Any]", parse(f"${text}$", parsing_timeout=soft))
 
 
 if __name__ == "__main__":
