@@ -18,15 +18,21 @@ MAX_ANSWER_CHARS = 500
 MAX_TAIL_CHARS = 20_000
 """Only the end of a text is searched; answers are not stated before."""
 
+MAX_BOXES = 50
+
 _BOXED = re.compile(r"\\(?:boxed|fbox)\s*(\{|[^\s{}$]+)")
 _HASHES = re.compile(r"^[ \t]*####(?!#)[ \t]*(?!(?:\**)?(?:final )?answer\b)(\S[^\n]*)$", re.MULTILINE | re.IGNORECASE)
-_HEADING = re.compile(r"^[#*\s]*(?:final )?answer[*\s]*\n+(?:\s*\\\[\s*\n)?([^\n]+)", re.MULTILINE | re.IGNORECASE)
+_HEADING = re.compile(
+    r"^[#* \t]*(?:final )?answer[* \t]*\n{1,3}(?:[ \t]*\\\[[ \t]*\n)?([^\n]+)", re.MULTILINE | re.IGNORECASE
+)
 _STATED = re.compile(
-    r"(?:\b(?:final|correct|my|the)\s+)*\banswer\b(?:\s+(?:to|for)\s+[^\n.:]{1,60}?)?(?:\s+should\s+be|\s+is|\s*\**\s*[:=])"
-    r"(?:\s+(?:therefore|thus))?\s*[:=]?(?:\s*\*\*)?[ \t]*(?P<same>[^\n]*)(?:\n+[ \t]*(?P<next>[^\n]+))?",
+    r"(?:\b(?:final|correct|my|the)\s{1,3}){0,3}\banswer\b(?:\s(?:to|for)\s[^\n.:]{1,60}?)?"
+    r"(?:\s{1,3}should\s{1,3}be|\s{1,3}is|[ \t]{0,3}\*{0,2}[ \t]{0,3}[:=])"
+    r"(?:\s{1,3}(?:therefore|thus))?[ \t]{0,3}[:=]?(?:[ \t]{0,3}\*\*)?[ \t]*(?P<same>[^\n]*)"
+    r"(?:(?=\n{1,3}[ \t]*(?P<next>[^\n]+)))?",
     re.IGNORECASE,
 )
-_FENCE = re.compile(r"```(?:json)?\s*(\{.*?\})\s*```", re.DOTALL)
+_FENCE = re.compile(r"```(?:json)?\s*(\{.{0,4000}?\})\s{0,9}```", re.DOTALL)
 _NUMBER = re.compile(
     r"(?<![\w.])(?:(?<![\d)}])|(?<=\s))[-−]?[$€£]?\s?\d{1,3}(?:(?:,|\{,\})\d{3})+(?:\.\d+)?%?"
     r"|(?<![\w.,])[-−]?[$€£]?(?:\d+\.?\d*|\.\d+)(?:\s?/\s?\d+(?:\.\d+)?)?\s?(?:\\?%)?"
@@ -52,7 +58,7 @@ def extract(text: str, *, strict: bool) -> str | None:
 
 
 def _boxed(text: str) -> str | None:
-    for match in reversed(list(_BOXED.finditer(text))):
+    for match in reversed(deque(_BOXED.finditer(text), maxlen=MAX_BOXES)):
         if match[1] != "{":
             return _bare(match[1])
         end = _closing_brace(text, match.end())
@@ -91,7 +97,7 @@ def _stated(text: str) -> str | None:
         if not line and match["next"]:
             line = _bare(match["next"])
             if not line:  # an opening \[ or $$ alone on its line
-                line = _bare(text[match.end() :].lstrip().partition("\n")[0])
+                line = _bare(text[match.end("next") :].lstrip().partition("\n")[0])
         if line and not _BOXED.match(line):
             return _shortened(line)
     return None
