@@ -75,25 +75,22 @@ def _write_model(task: Task, header: GgufHeader, recipe: Recipe, work: Path, tel
     files = WeightFiles(Path(task.gguf), header, plan, pieces, recipe)
     sizes = {tensor.name: tensor.n_elements for tensor in header.tensors}
     total, done = sum(sizes.values()), 0
-    nodes: dict[str, Any] = {}
 
     def constant(path: Path) -> Any:
         # Copy-on-write, because OpenVINO wants arrays it may write to; nothing writes, so nothing is copied.
         return network.ops.constant(np.load(path, mmap_mode="c"), shared_memory=True)
 
-    def weight(name: str) -> Any:
+    def weight(name: str, is_table: bool) -> Any:
         nonlocal done
-        if name not in nodes:
-            nodes[name] = network.stored_weight(files.matrix(name), constant, name)
-            done += sizes[name]
-            tell("weights", done / total)
-        return nodes[name]
+        stored = files.table(name) if is_table else files.matrix(name)
+        done += sizes[name]
+        tell("weights", min(done / total, 1.0))
+        return network.stored_weight(stored, constant, name)
 
     model = network.build(plan, weight, files.vector)
     tell("writing", None)
     ov.save_model(model, work / "part.xml", compress_to_fp16=False)
     del model
-    nodes.clear()
     (work / "part.bin").replace(work / "openvino_model.bin")
     (work / "part.xml").replace(work / "openvino_model.xml")
     shutil.rmtree(pieces)

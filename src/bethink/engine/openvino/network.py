@@ -29,8 +29,8 @@ new_model: Any = ov.Model
 ARCHITECTURES = ("llama", "qwen2", "qwen3")
 
 Array = npt.NDArray[Any]
-MakeWeight = Callable[[str], Any]
-"""GGUF tensor name -> a node that is this weight as float32, rows first."""
+MakeWeight = Callable[[str, bool], Any]
+"""(GGUF tensor name, whether it is the table of embeddings) -> a node that is this weight as float32, rows first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +86,11 @@ def stored_weight(stored: StoredMatrix, constant: Callable[[Path], Any], name: s
     """A stored matrix as float32: (value - zero) * scale for each row, in the form OpenVINO keeps compressed."""
     values = constant(stored.values)
     values.set_friendly_name(name)
-    if stored.scales is None or stored.zeros is None:
+    if stored.scales is None:
         return ops.convert(values, "f32")
-    shifted = ops.subtract(ops.convert(values, "f16"), ops.convert(constant(stored.zeros), "f16"))
+    shifted = ops.convert(values, "f16")
+    if stored.zeros is not None:
+        shifted = ops.subtract(shifted, ops.convert(constant(stored.zeros), "f16"))
     return ops.convert(ops.multiply(shifted, constant(stored.scales)), "f32")
 
 
@@ -99,7 +101,7 @@ def rows_in_order(rows: Array, n_heads: int) -> Array:
 
 @dataclass(frozen=True, slots=True)
 class StoredMatrix:
-    """What stands for one matrix on disk. `scales` and `zeros` are one a row; f16 matrices have neither."""
+    """What stands for one matrix on disk. `scales` and `zeros` are one a row, where there are any."""
 
     values: Path
     scales: Path | None = None
@@ -128,15 +130,14 @@ class _Builder:
         attention_mask = _parameter("attention_mask", [-1, -1])
         position_ids = _parameter("position_ids", [-1, -1])
         beam_idx = _parameter("beam_idx", [-1], np.int32)
-        embedding = self.weight("token_embd.weight")
-        hidden = ops.gather(embedding, ops.convert(input_ids, "i32"), _i32(0))
+        hidden = ops.gather(self.weight("token_embd.weight", True), ops.convert(input_ids, "i32"), _i32(0))
         shared = self._shared(input_ids, position_ids, beam_idx)
         self.attention_mask = attention_mask
         for layer in range(self.shape.n_layers):
             hidden = self._layer(f"blk.{layer}", layer, hidden, shared)
         hidden = self._norm(hidden, "output_norm.weight")
-        head = self.weight("output.weight") if "output.weight" in self.plan.has else embedding
-        logits = ops.result(ops.matmul(hidden, head, False, True))
+        head = "output.weight" if "output.weight" in self.plan.has else "token_embd.weight"
+        logits = ops.result(ops.matmul(hidden, self.weight(head, False), False, True))
         logits.output(0).set_names({"logits"})
         logits.set_friendly_name("logits")
         return new_model([logits], self.sinks, [input_ids, attention_mask, position_ids, beam_idx], "bethink")
@@ -188,7 +189,7 @@ class _Builder:
         return ops.reshape(ops.transpose(context, _i32([0, 2, 1, 3])), shared.out_shape, False)
 
     def _linear(self, x: Any, name: str) -> Any:
-        y = ops.matmul(x, self.weight(f"{name}.weight"), False, True)
+        y = ops.matmul(x, self.weight(f"{name}.weight", False), False, True)
         if f"{name}.bias" not in self.plan.has:
             return y
         return ops.add(y, ops.constant(self.vector(f"{name}.bias").reshape(1, 1, -1)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,9 @@ from bethink.engine.openvino.recipes import Recipe
 from bethink.errors import CapabilityMissing
 from bethink.store.gguf import GgufHeader, TensorInfo
 
+Kind = Literal["f16", "u8", "i8"]
 CHUNK_VALUES = 4 << 20
+_DTYPES: dict[Kind, type[np.generic]] = {"f16": np.float16, "u8": np.uint8, "i8": np.int8}
 
 
 class WeightFiles:
@@ -39,41 +41,47 @@ class WeightFiles:
         return np.ascontiguousarray(self._in_order(name, values))
 
     def matrix(self, name: str) -> StoredMatrix:
-        """The stored form of a matrix, made now unless an earlier run made it."""
-        stored = self._stored(name)
-        if not stored.values.exists():
-            self._make(name, stored)
-        return stored
+        """The stored form of a matrix that is multiplied with, made now unless an earlier run made it."""
+        return self._form(name, name, "u8")
 
-    def _stored(self, name: str) -> StoredMatrix:
-        values = self._folder / f"{name}.npy"
+    def table(self, name: str) -> StoredMatrix:
+        """The stored form of the embeddings, of which single rows are read.
+
+        Signed, so that it never equals the output matrix: OpenVINO merges what is equal and then unpacks it to floats.
+        """
+        return self._form(name, f"{name}.table", "i8")
+
+    def _form(self, name: str, file: str, kind: Literal["u8", "i8"]) -> StoredMatrix:
+        values, scales, zeros = (self._folder / f"{file}{part}.npy" for part in ("", ".scales", ".zeros"))
+        if not values.exists():
+            self._make(self._tensors[name], values, scales, zeros, "f16" if self._kind == "f16" else kind)
         if self._kind == "f16":
             return StoredMatrix(values)
-        return StoredMatrix(values, self._folder / f"{name}.scales.npy", self._folder / f"{name}.zeros.npy")
+        return StoredMatrix(values, scales, zeros if kind == "u8" else None)
 
-    def _make(self, name: str, stored: StoredMatrix) -> None:
-        tensor = self._tensors[name]
+    def _make(self, tensor: TensorInfo, values: Path, scales: Path, zeros: Path, kind: Kind) -> None:
         n_columns, n_rows = tensor.shape
-        part = self._folder / f"{name}.part"
-        kind = np.float16 if self._kind == "f16" else np.uint8
-        target: Any = np.lib.format.open_memmap(part, mode="w+", dtype=kind, shape=(n_rows, n_columns))
-        scales = np.empty((n_rows, 1), dtype=np.float16)
-        zeros = np.empty((n_rows, 1), dtype=np.uint8)
+        part = values.with_suffix(".part")
+        target: Any = np.lib.format.open_memmap(part, mode="w+", dtype=_DTYPES[kind], shape=(n_rows, n_columns))
+        row_scales = np.zeros((n_rows, 1), dtype=np.float16)
+        row_zeros = np.zeros((n_rows, 1), dtype=np.uint8)
         at = 0
         for rows in self._chunks(tensor):
             span = slice(at, at + len(rows))
-            if self._kind == "f16":
-                target[span] = rows
-            else:
-                target[span], scales[span], zeros[span] = quantise_rows(rows)
             at += len(rows)
-        self._put_in_order(name, target, scales, zeros)
+            if kind == "f16":
+                target[span] = rows
+            elif kind == "u8":
+                target[span], row_scales[span], row_zeros[span] = quantise_rows(rows)
+            else:
+                target[span], row_scales[span] = quantise_rows_signed(rows)
+        self._put_in_order(tensor.name, target, row_scales, row_zeros)
         target.flush()
         del target
-        if stored.scales is not None and stored.zeros is not None:
-            np.save(stored.scales, scales)
-            np.save(stored.zeros, zeros)
-        part.replace(stored.values)
+        if kind != "f16":
+            np.save(scales, row_scales)
+            np.save(zeros, row_zeros)
+        part.replace(values)
 
     def _put_in_order(self, name: str, *arrays: Any) -> None:
         for array in arrays:
@@ -127,3 +135,11 @@ def quantise_rows(rows: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.uint8],
     zeros = np.clip(np.rint(-low / exact), 0, 255)
     values = np.clip(np.rint(rows / exact + zeros), 0, 255)
     return values.astype(np.uint8), scales, zeros.astype(np.uint8)
+
+
+def quantise_rows_signed(rows: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.int8], Array]:
+    """Each row to 255 levels around 0: (values, scales f16)."""
+    greatest = np.abs(rows).max(axis=1, keepdims=True)
+    scales = np.maximum(greatest / 127.0, np.float32(6e-8)).astype(np.float16)
+    values = np.clip(np.rint(rows / scales.astype(np.float32)), -127, 127)
+    return values.astype(np.int8), scales
