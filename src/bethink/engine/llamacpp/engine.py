@@ -125,7 +125,7 @@ class LlamaCppEngine:
         self._address: tuple[str, int] | None = None
         self._failure: EngineError | None = None
         self._loaded = threading.Event()
-        self._close_lock = threading.Lock()
+        self._lock = threading.RLock()  # re-entered when a stream is garbage collected inside it
         self._is_closed = False
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._talk, name="bethink-llamacpp", daemon=True)
@@ -162,49 +162,43 @@ class LlamaCppEngine:
             self._tell(self._hang_up, run)
 
     def close(self) -> None:
-        with self._close_lock:
-            if self._is_closed:
-                return
-            self._is_closed = True
-        self._process.kill()
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._loop.stop)
+        with self._lock:
+            was_closed, self._is_closed = self._is_closed, True
+        if not was_closed:
+            self._process.kill()
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._loop.stop)
         if threading.current_thread() is not self._thread:
             self._thread.join(timeout=10)
 
     def _tell(self, what: Any, run: _Run) -> None:
-        try:
+        with self._lock:  # what is told before the engine closes is heard, if only in its winding up
             if self._is_closed:
-                raise RuntimeError
+                raise EngineClosed(str(self._failure or "the engine is closed"))
             self._loop.call_soon_threadsafe(what, run)
-        except RuntimeError:
-            raise EngineClosed(str(self._failure or "the engine is closed")) from None
 
     # From here on, all on the talking thread.
 
     def _talk(self) -> None:
         self._address = self._process.wait_for_address()
         if self._address is None and not self._is_closed:
-            self._failure = EngineError(f"llama.cpp cannot load the model: {self._process.last_words()}", _LOAD_HINT)
-            self._is_closed = True
+            self._fail(EngineError(f"llama.cpp cannot load the model: {self._process.last_words()}", _LOAD_HINT))
         self._loaded.set()
         if not self._is_closed:
             self._loop.run_forever()
         self._wind_up()
 
     def _wind_up(self) -> None:
-        error = self._failure or EngineClosed("the engine was closed while this stream ran")
-        for run in (*self._waiting, *self._running):
-            run.end(None, _copy(error))
-        tasks = asyncio.all_tasks(self._loop)
-        for task in tasks:
-            task.cancel()
-        self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
-        for run in (*self._waiting, *self._running):  # started while we wound up
-            run.end(None, _copy(error))
+        running = list(self._running)
+        self._loop.run_until_complete(_cancel_all())  # which also hears the last starts
+        for run in (*self._waiting, *running):
+            run.end(None, self._obituary())
         self._loop.close()
         self._process.kill()
         self._process.free()
+
+    def _obituary(self) -> BethinkError:
+        return _copy(self._failure or EngineClosed("the engine was closed while this stream ran"))
 
     def _enqueue(self, run: _Run) -> None:
         self._waiting.append(run)
@@ -220,7 +214,9 @@ class LlamaCppEngine:
             self._admit()
 
     def _admit(self) -> None:
-        while self._waiting and not self._ending and len(self._running) < self._settings.n_parallel:
+        while (
+            self._waiting and not (self._ending or self._is_closed) and len(self._running) < self._settings.n_parallel
+        ):
             n_used = sum(run.n_tokens for run in self._running)
             if n_used + self._waiting[0].n_tokens > self._settings.kv_tokens:
                 return
@@ -235,6 +231,7 @@ class LlamaCppEngine:
         except (OSError, EOFError):
             if not run.is_over:  # else the server has hung up after we did
                 self._die()
+                run.end(None, self._obituary())
         except BethinkError as error:
             run.end(None, error)
         except Exception as error:  # noqa: BLE001  a reader must never wait for a run that is gone
@@ -247,9 +244,12 @@ class LlamaCppEngine:
     def _die(self) -> None:
         if self._is_closed:
             return
-        self._failure = EngineClosed(f"the llama.cpp process died: {self._process.last_words()}", _LOAD_HINT)
-        self._is_closed = True
+        self._fail(EngineClosed(f"the llama.cpp process died: {self._process.last_words()}", _LOAD_HINT))
         self._loop.stop()
+
+    def _fail(self, error: EngineError) -> None:
+        with self._lock:
+            self._failure, self._is_closed = error, True
 
     async def _stretch(self, run: _Run) -> None:
         """Stream until the run is over, or until tokens were lost that must be sampled again."""
@@ -355,6 +355,13 @@ class LlamaCppStream:
     def finish(self) -> StreamFinish | None:
         with self._run.lock:
             return None if self._run.buffer else self._run.finish
+
+
+async def _cancel_all() -> None:
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _set(future: asyncio.Future[None]) -> None:

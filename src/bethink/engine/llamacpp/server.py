@@ -23,6 +23,7 @@ def main() -> None:
     params.n_parallel = wish["n_parallel"]
     params.kv_unified = wish["is_kv_shared"]
     params.n_ubatch = wish["n_ubatch"]
+    params.n_batch = max(wish["n_ubatch"], wish["n_parallel"])  # more would let one prompt stop all other paths
     params.n_gpu_layers = wish["n_gpu_layers"]
     params.cpuparams.n_threads = wish["n_threads"]
     params.cpuparams_batch.n_threads = wish["n_threads"]
