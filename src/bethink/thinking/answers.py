@@ -19,6 +19,7 @@ MAX_TAIL_CHARS = 20_000
 """Only the end of a text is searched; answers are not stated before."""
 
 MAX_BOXES = 50
+MAX_JSON_CHARS = 4000
 
 _BOXED = re.compile(r"\\(?:boxed|fbox)\s*(\{|[^\s{}$]+)")
 _HASHES = re.compile(r"^[ \t]*####(?!#)[ \t]*(?!(?:\**)?(?:final )?answer\b)(\S[^\n]*)$", re.MULTILINE | re.IGNORECASE)
@@ -32,7 +33,16 @@ _STATED = re.compile(
     r"(?:(?=\n{1,3}[ \t]*(?P<next>[^\n]+)))?",
     re.IGNORECASE,
 )
-_FENCE = re.compile(r"```(?:json)?\s*(\{.{0,4000}?\})\s{0,9}```", re.DOTALL)
+_NO_STATEMENT = re.compile(
+    r"\\boxed|\\begin\{|(?:within|below|above|as follows|(?:in)?correct|right|wrong|found|obtained|given|written|a result of"
+    r"|the result of|in the form)\b",
+    re.IGNORECASE,
+)
+"""What often follows "the answer is" without being one: talk about the answer, and boxes that were found already or
+are empty.
+"""
+
+_FENCE = re.compile(r"```(?:json)?\s*(\{.*?\})\s{0,9}```", re.DOTALL)
 _NUMBER = re.compile(
     r"(?<![\w.])(?:(?<![\d)}])|(?<=\s))[-−]?[$€£]?\s?\d{1,3}(?:(?:,|\{,\})\d{3})+(?:\.\d+)?%?"
     r"|(?<![\w.,])[-−]?[$€£]?(?:\d+\.?\d*|\.\d+)(?:\s?/\s?\d+(?:\.\d+)?)?\s?(?:\\?%)?"
@@ -42,6 +52,7 @@ _CHOICE_LINE = re.compile(r"[*_\s]*(?:option|choice)?\s*(?:\(([A-J])\)|([A-J])(?
 _YES_NO = re.compile(r"[*_\s]*(yes|no|true|false)\b", re.IGNORECASE)
 _REASON = re.compile(r"[,;]?\s+(?:because|since|as|which means|so that)\b.*", re.IGNORECASE | re.DOTALL)
 _WORDS = re.compile(r"[A-Za-z]{2,}")
+_ABOUT_A_NUMBER = re.compile(r"[^\w]*[\d.,]+\s+(?:is|are|was|cannot|can|has)\s+(?!the\b)", re.IGNORECASE)
 _ALGEBRA = re.compile(r"[\\^_=+*<>{}\[\]()]|\d\s*[-/]\s*\d")
 
 
@@ -98,7 +109,7 @@ def _stated(text: str) -> str | None:
             line = _bare(match["next"])
             if not line:  # an opening \[ or $$ alone on its line
                 line = _bare(text[match.end("next") :].lstrip().partition("\n")[0])
-        if line and not _BOXED.match(line):
+        if line and not _NO_STATEMENT.match(line):
             return _shortened(line)
     return None
 
@@ -106,7 +117,7 @@ def _stated(text: str) -> str | None:
 def _from_json(text: str) -> str | None:
     stripped = text.strip()
     candidates = [stripped] if stripped.startswith("{") else []
-    candidates += reversed(_FENCE.findall(text))
+    candidates += reversed(_FENCE.findall(text[-MAX_JSON_CHARS:]))
     for source in candidates:
         try:
             value: object = json.loads(source)
@@ -155,7 +166,7 @@ def _shortened(statement: str) -> str:
         return result
     if match := re.match(r"(?:option|choice)?\s*\(?([A-J])\)?(?:[.):]\s|$)", head, re.IGNORECASE):
         return match[1].upper()
-    if len(_WORDS.findall(head)) > 1 and not _ALGEBRA.search(head):
+    if len(_WORDS.findall(head)) > 1 and not _ALGEBRA.search(head) and not _ABOUT_A_NUMBER.match(head):
         numbers = _NUMBER.findall(head)
         if len(numbers) == 1:
             return str(numbers[0]).strip().rstrip(".,").replace(" ", "")

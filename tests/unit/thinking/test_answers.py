@@ -51,6 +51,25 @@ STATED = [
     ("**Answer**: 3/4", "3/4"),
     ("the answer is \\boxed{}\nThe answer is 6.", "6"),
     ("Answer: 5<|im_end|>", "5"),
+    ("Thus, the total cost of 3 hats is \\boxed{30}.\n\n**Final answer:** 30", "30"),
+    ("So, the final answer is:\n\\[\n\\boxed{27}\n\\]\n\n**Final answer:** 27 sheep.", "27"),
+    ("```output\n120.0\n```\nTina makes a total of \\(\\boxed{120.00}\\) dollars.", "120.00"),
+    ("17 * 23 = 381\n\nThe answer is within \\boxed{}.\n\n**Final answer:** 381", "381"),
+    ("**Final answer:** 60 km/h\n\nThe answer is within \\boxed{}.", "60 km/h"),
+    ("**Final answer:** 1.628\n\nThe answer is within the requested limits of formatting.", "1.628"),
+    ("The final answer is \\boxed{}17 * 23 = 370.\n\n**Final answer:** 17 * 23 = 370", "370"),
+    (
+        "Checking your answer: \n\n\\begin{align*}\n12 + 30 &= 32\n\\end{align*}\n\n**Final answer:** 12 + 30 = 151",
+        "151",
+    ),
+    (
+        "**Final answer:** 33\n\nIn this example, the calculation resulted in the final answer 33, which is the sum.",
+        "33",
+    ),
+    ("The final answer is 12 + 30 = 42.", "42"),
+    ("**Final answer:** 1001 is not prime.", "1001 is not prime"),
+    ("**Final answer:** 72 is the number of clips.", "72"),
+    ("**Final answer:** The meeting is on Tuesday at nine.", "The meeting is on Tuesday at nine"),
 ]
 
 GUESSED = [
@@ -72,6 +91,8 @@ GUESSED = [
     ("Thinking about it…\nblue", "blue"),
     ("\\boxed{12", "12"),
     ("\\boxed{\\frac{1}{2", "\\frac{1}{2"),
+    ("\\[ \\text{Total} = 15 + 30 = 45 \\]\n\nFinally, we subtract the total amount of money", "45"),
+    ("The answer is a result of a multi-step process, multiplying 17 by 23.", "23"),
 ]
 
 NOTHING = ["", " \n ", "\x00"]
