@@ -9,7 +9,7 @@ from bethink.engine.protocol import Engine, StreamFinish, Token, TokenStream
 from bethink.prompt import Tokenizer
 from bethink.types import Sampling
 
-SMALL_KV_TOKENS = 1024
+SMALL_KV_TOKENS = 512
 """The cache of an engine that `Subject.open_small` opens."""
 
 

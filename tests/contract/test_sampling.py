@@ -60,12 +60,11 @@ async def test_a_context_that_is_just_full_is_played_to_its_end(subject: Subject
 
 
 async def test_a_thought_may_grow_until_the_context_is_full(subject: Subject, small: Engine) -> None:
-    ids = (subject.story * 40)[:900]
+    ids = (subject.story * 40)[: SMALL_KV_TOKENS - 32]
     if subject.name == "scripted":
         ids = [*ids[: -len(subject.story)], *subject.story]
-    n_left = SMALL_KV_TOKENS - len(ids)
-    heard = await hear(small.start(ids, Sampling(max_tokens=n_left)))
-    assert (len(heard.ids), heard.finish) == (n_left, "length")
+    heard = await hear(small.start(ids, Sampling(max_tokens=32)))
+    assert (len(heard.ids), heard.finish) == (32, "length")
 
 
 async def test_what_can_never_fit_is_refused_at_once(subject: Subject, small: Engine) -> None:

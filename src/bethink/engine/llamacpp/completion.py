@@ -31,8 +31,6 @@ class Chunk:
     tokens: tuple[int, ...]
     logprobs: tuple[tuple[int, float], ...]
     n_sampled: int
-    is_last: bool
-    is_end_of_text: bool
 
 
 def body(ids: Sequence[int], sampling: Sampling, n_tokens: int, seed: int, *, is_streamed: bool) -> dict[str, Any]:
@@ -146,8 +144,6 @@ def _chunk(event: dict[str, Any]) -> Chunk:
         tokens=tuple(event.get("tokens", ())),
         logprobs=tuple((entry["id"], entry["logprob"]) for entry in event.get("completion_probabilities", ())),
         n_sampled=event.get("tokens_predicted", 0),
-        is_last=bool(event.get("stop")),
-        is_end_of_text=event.get("stop_type") == "eos",
     )
 
 

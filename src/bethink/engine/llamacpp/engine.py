@@ -263,11 +263,9 @@ class LlamaCppEngine:
                     break
                 n_seen += len(tokens)
                 for token in tokens:
-                    run.append(token)
+                    self._take(run, token)
                 if run.is_over:
                     break
-                if chunk.is_last and chunk.is_end_of_text and run.sampling.json_schema is not None:
-                    run.end("stop")  # the schema is fulfilled
             else:
                 n_new = 0
             self._ending.add(run)
@@ -279,6 +277,14 @@ class LlamaCppEngine:
             self._ending.discard(run)
         if n_new and not run.is_over:
             await self._again(run, n_new)
+
+    def _take(self, run: _Run, token: Token) -> None:
+        """A control token that nobody asked to stop at ends an answer to a schema, and is no part of it."""
+        is_control = run.sampling.json_schema is not None and not self._pieces.bytes_of(token.id)
+        if is_control and token.id not in run.sampling.stop_ids:
+            run.end("stop")
+        else:
+            run.append(token)
 
     def _told(self, chunk: Chunk, n_new: int) -> list[Token] | None:
         """The tokens since the last chunk. None: they cannot be told."""
