@@ -86,7 +86,9 @@ class OpenVinoEngine:
             capabilities=frozenset({"logprobs", "json_schema"}),
             settings=settings.describe(),
         )
-        self._load = wire.Load(str(model_dir), settings.n_kv_blocks, settings.max_batched_tokens, settings.properties())
+        self._load = wire.Load(
+            str(model_dir), settings.n_kv_blocks, settings.tuning.max_batched_tokens, settings.tuning.properties()
+        )
         self._lock = threading.RLock()  # re-entered when a stream is garbage collected inside it
         self._waiting: deque[_Run] = deque()
         self._running: dict[int, _Run] = {}

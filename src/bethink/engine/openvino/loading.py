@@ -7,11 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
-import psutil
-
 from bethink.engine.openvino.engine import OpenVinoEngine
+from bethink.engine.openvino.prepare import Preparing
 from bethink.engine.openvino.settings import OpenVinoSettings, Tuning, choose
+from bethink.engine.openvino.tune import tune
 from bethink.errors import InvalidModelFile
+from bethink.machine import read_memory
 from bethink.store.shape import ModelShape, shape_from_config
 
 
@@ -27,8 +28,10 @@ def load_openvino(
 
     Raises: DoesNotFit, InvalidModelFile.
     """
-    del on_progress
-    return OpenVinoEngine(folder, sha256, settings_for(folder, kv_gib=kv_gib, tuning=tuning))
+    chosen = tuning or tune(
+        folder, lambda done: on_progress(Preparing(folder.name, "tuning", done)) if on_progress else None
+    )
+    return OpenVinoEngine(folder, sha256, settings_for(folder, kv_gib=kv_gib, tuning=chosen))
 
 
 def settings_for(folder: Path, *, kv_gib: float | None = None, tuning: Tuning | None = None) -> OpenVinoSettings:
@@ -39,7 +42,7 @@ def settings_for(folder: Path, *, kv_gib: float | None = None, tuning: Tuning | 
     return choose(
         shape_of_folder(folder),
         weights.stat().st_size,
-        psutil.virtual_memory().available,
+        read_memory().available,
         tuning=tuning or Tuning(),
         kv_gib=kv_gib,
     )

@@ -17,13 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
 from filelock import FileLock, Timeout
 
 from bethink import errors
 from bethink.engine.openvino.process import child_environment, ending
 from bethink.engine.openvino.recipes import Recipe, recipe_of
 from bethink.errors import BethinkError, DiskFull, DoesNotFit, EngineError
+from bethink.machine import read_memory
 from bethink.store import LocalModel
 from bethink.store.gguf import read_header
 
@@ -89,7 +89,7 @@ def _prepare(local: LocalModel, out: Path, precision: str, recipe: Recipe, tell:
 
 
 def _refuse_what_does_not_fit(local: LocalModel, out: Path, recipe: Recipe) -> None:
-    free = psutil.virtual_memory().available
+    free = read_memory().available
     if free < NEEDED_BYTES:
         raise DoesNotFit(
             f"preparing {local.name} needs {NEEDED_BYTES >> 20} MB of memory; {free >> 20} MB are free",

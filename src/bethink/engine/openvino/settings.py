@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from bethink.errors import DoesNotFit
+from bethink.store.fit import KvPrecision, kv_bytes_per_token, program_bytes
 from bethink.store.shape import ModelShape
 
 KV_BLOCK_TOKENS = 32
 """What GenAI's cache on CPUs works in. Source: openvino.genai 2026.4, kv_cache_manager.hpp, `cpu_block_size`."""
 
-KvPrecision = Literal["u8", "f16", "f32"]
 MIN_KV_TOKENS = 2048
-MAX_KV_TOKENS = 262_144
+MAX_KV_TOKENS = 131_072
+TYPICAL_PATHS = 8
 GIB = 1 << 30
 
 
@@ -32,6 +33,17 @@ class Tuning:
     max_batched_tokens: int = 256
     extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
+    def properties(self) -> dict[str, Any]:
+        """In OpenVINO's own words."""
+        properties: dict[str, Any] = {
+            "INFERENCE_PRECISION_HINT": self.precision_hint,
+            "KV_CACHE_PRECISION": self.kv_precision,
+            **self.extra,
+        }
+        if self.n_threads:
+            properties["INFERENCE_NUM_THREADS"] = self.n_threads
+        return properties
+
 
 @dataclass(frozen=True, slots=True)
 class OpenVinoSettings:
@@ -42,38 +54,19 @@ class OpenVinoSettings:
     tuning: Tuning = Tuning()
 
     @property
-    def max_batched_tokens(self) -> int:
-        return self.tuning.max_batched_tokens
-
-    @property
     def kv_bytes(self) -> int:
         return self.n_kv_blocks * KV_BLOCK_TOKENS * kv_bytes_per_token(self.shape, self.tuning.kv_precision)
 
-    def properties(self) -> dict[str, Any]:
-        tuning = self.tuning
-        properties: dict[str, Any] = {
-            "INFERENCE_PRECISION_HINT": tuning.precision_hint,
-            "KV_CACHE_PRECISION": tuning.kv_precision,
-            **tuning.extra,
-        }
-        if tuning.n_threads:
-            properties["INFERENCE_NUM_THREADS"] = tuning.n_threads
-        return properties
-
     def describe(self) -> str:
-        tuning = self.tuning
-        threads = f"{tuning.n_threads} threads" if tuning.n_threads else "all threads"
         tokens = self.n_kv_blocks * KV_BLOCK_TOKENS
-        cache = f"cache of {tokens:,} tokens ({self.kv_bytes / GIB:.1f} GiB, {tuning.kv_precision})"
-        return f"{tuning.precision_hint}, {threads}, {cache}"
+        cache = f"cache of {tokens:,} tokens ({self.kv_bytes / GIB:.1f} GiB, {self.tuning.kv_precision})"
+        return f"{describe(self.tuning)}, {cache}"
 
 
-def kv_bytes_per_token(shape: ModelShape, precision: KvPrecision) -> int:
-    """Over all layers, keys and values. u8 keeps a scale and a zero point (8 bytes) a head."""
-    size = {"u8": 1, "f16": 2, "f32": 4}[precision]
-    overhead = 8 if precision == "u8" else 0
-    per_head = (shape.key_size + shape.value_size) * size + 2 * overhead
-    return shape.n_layers * shape.n_kv_heads * per_head
+def describe(tuning: Tuning) -> str:
+    """In a few words."""
+    threads = f"{tuning.n_threads} threads" if tuning.n_threads else "all threads"
+    return f"{tuning.precision_hint}, {threads}, prompts in pieces of {tuning.max_batched_tokens}"
 
 
 def choose(
@@ -90,24 +83,19 @@ def choose(
     """
     per_block = KV_BLOCK_TOKENS * kv_bytes_per_token(shape, tuning.kv_precision)
     least = min(MIN_KV_TOKENS, shape.context_length)
-    left = available_bytes - weights_bytes - overhead_bytes(shape, tuning.max_batched_tokens)
+    program = program_bytes(shape, TYPICAL_PATHS)
+    left = available_bytes - weights_bytes - program
     if kv_gib is not None:
-        n_blocks = int(kv_gib * GIB) // per_block
+        n_blocks = int(kv_gib * GIB) // per_block  # asked for: taken as it is
     else:
         most = max(MAX_KV_TOKENS, shape.context_length) // KV_BLOCK_TOKENS
         n_blocks = min(most, int(max(left, 0) * 0.5) // per_block)
     needed = least // KV_BLOCK_TOKENS
     if n_blocks < needed:
-        need = weights_bytes + overhead_bytes(shape, tuning.max_batched_tokens) + 2 * needed * per_block
+        need = weights_bytes + program + 2 * needed * per_block
         raise DoesNotFit(
             f"the model needs {need / GIB:.1f} GiB with a cache of {least:,} tokens, "
             f"and {available_bytes / GIB:.1f} GiB are free",
             "`bethink models fit` names models that fit this machine",
         )
     return OpenVinoSettings(shape, n_blocks, tuning)
-
-
-def overhead_bytes(shape: ModelShape, max_batched_tokens: int) -> int:
-    """What running takes beside weights and cache: the libraries, activations and logits of one batch."""
-    logits = max_batched_tokens * shape.n_vocab * 4
-    return 450 * (1 << 20) + logits
