@@ -34,13 +34,11 @@ _STATED = re.compile(
     re.IGNORECASE,
 )
 _NO_STATEMENT = re.compile(
-    r"\\boxed|\\begin\{|(?:within|below|above|as follows|(?:in)?correct|right|wrong|found|obtained|given|written|a result of"
-    r"|the result of|in the form)\b",
+    r"\\boxed|\\begin\{|(?:within|below|above|as follows|(?:in)?correct|right|wrong|found|obtained|given|written"
+    r"|a result of|the result of|in the form)\b",
     re.IGNORECASE,
 )
-"""What often follows "the answer is" without being one: talk about the answer, and boxes that were found already or
-are empty.
-"""
+"""What often follows "the answer is" without being one: talk about it, and boxes (found already, or empty)."""
 
 _FENCE = re.compile(r"```(?:json)?\s*(\{.*?\})\s{0,9}```", re.DOTALL)
 _NUMBER = re.compile(
