@@ -22,7 +22,11 @@ from pathlib import Path
 import numpy as np
 from table import machine, show
 
+from bethink.config import Settings
+from bethink.engine.openvino.loading import settings_for
+from bethink.engine.openvino.tune import tune
 from bethink.model import Model, load
+from bethink.store import Store
 from bethink.thinking.path import Limits
 from bethink.thinking.path import Path as ThoughtPath
 from bethink.thinking.policies.budget import Budget
@@ -36,7 +40,7 @@ QUESTION = (
     "How many clips did Natalia sell altogether in April and May?"
 )
 PATHS = (1, 8, 32)
-N_TOKENS = 128
+N_TOKENS = 64
 
 
 def prompt_ids(model: Model) -> tuple[int, ...]:
@@ -151,9 +155,10 @@ def arm(name: str, model_name: str) -> dict[int, float]:
     with load(model_name, engine="openvino") as model:
         if name == "bethink":
             return measured(model, "controller")
-        ids = prompt_ids(model)
-        raw = model.engine.raw_settings()  # pyright: ignore[reportAttributeAccessIssue]  # OpenVinoEngine's own
-    return raw_genai(raw.model_dir, ids, dict(raw.properties), raw.max_batched_tokens)
+        ids, sha256 = prompt_ids(model), model.ref.sha256
+    folder = Store(Settings.from_env().home).prepared(sha256)[0].path
+    settings = settings_for(folder, tuning=tune(folder))
+    return raw_genai(folder, ids, settings.tuning.properties(), settings.tuning.max_batched_tokens)
 
 
 def main() -> None:
