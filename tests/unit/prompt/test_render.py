@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bethink.errors import UsageError
@@ -62,6 +62,7 @@ def test_no_message_can_inject_a_marker(template: Template) -> None:
 
 
 @every_family
+@settings(deadline=None)
 @given(contents=st.lists(TEXTS, min_size=1, max_size=6))
 def test_whatever_is_written_the_template_alone_structures_the_dialogue(
     template: Template, contents: list[str]

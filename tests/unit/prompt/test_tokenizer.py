@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import tokenizers
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import models, pre_tokenizers
 
@@ -32,6 +32,7 @@ def pieces(tokenizer: Tokenizer, text: str) -> list[str]:
     return [tokenizer.decode([i]) for i in tokenizer.encode(text)]
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_decoding_gives_the_text_back(text: str) -> None:
     assert GPT2.decode(GPT2.encode(text)) == text
@@ -39,11 +40,13 @@ def test_decoding_gives_the_text_back(text: str) -> None:
     assert BYTE_LEVEL.decode(BYTE_LEVEL.encode(text)) == unicodedata.normalize("NFC", text)
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(exclude_characters="▁", exclude_categories=["Cs"])))
 def test_sentencepiece_text_comes_back_too(text: str) -> None:
     assert SENTENCEPIECE.decode(SENTENCEPIECE.encode(text)) == text
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, BYTE_LEVEL.n_vocab - 1)))
 def test_a_stream_gives_what_decoding_at_once_gives_and_never_half_a_character(ids: list[int]) -> None:
     detokenizer = BYTE_LEVEL.detokenizer()

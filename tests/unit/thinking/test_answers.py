@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bethink.thinking.answers import MAX_ANSWER_CHARS, extract
@@ -116,6 +116,7 @@ def test_where_nothing_is_said_nothing_is_found(text: str) -> None:
     assert not (extract(text, strict=False) or "").strip("\x00")
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_what_is_found_is_short_and_never_empty(text: str) -> None:
     for strict in (True, False):
@@ -123,6 +124,7 @@ def test_what_is_found_is_short_and_never_empty(text: str) -> None:
         assert found is None or 0 < len(found) <= MAX_ANSWER_CHARS
 
 
+@settings(deadline=None)
 @given(st.text(), st.integers(-(10**9), 10**9))
 def test_a_box_at_the_end_is_found_behind_any_text(text: str, number: int) -> None:
     assert extract(f"{text}\n\nSo it is \\boxed{{{number}}}.", strict=True) == str(number)

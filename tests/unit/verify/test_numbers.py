@@ -6,7 +6,7 @@ import time
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bethink.verify.numbers import parse_number
@@ -81,6 +81,7 @@ def test_what_is_no_single_number_is_refused(text: str) -> None:
     assert parse_number(text) is None
 
 
+@settings(deadline=None)
 @given(st.fractions(max_denominator=10**6))
 def test_every_fraction_is_read_as_it_was_written(value: Fraction) -> None:
     for text in (f"{value}", f"${value}$", f"\\frac{{{value.numerator}}}{{{value.denominator}}}"):
@@ -89,6 +90,7 @@ def test_every_fraction_is_read_as_it_was_written(value: Fraction) -> None:
         assert number.value == value
 
 
+@settings(deadline=None)
 @given(st.integers(-(10**15), 10**15))
 def test_every_integer_is_read_with_and_without_separators(value: int) -> None:
     for text in (f"{value}", f"{value:,}", f"{value}.00", f"{value} apples", f"\\boxed{{{value}}}"[7:-1]):
@@ -97,6 +99,7 @@ def test_every_integer_is_read_with_and_without_separators(value: int) -> None:
         assert number.value == value
 
 
+@settings(deadline=None)
 @given(st.text(st.sampled_from("0123456789.,/-+eE%$\\{} ×^*frac()txd½"), max_size=120))
 def test_no_text_is_too_strange(text: str) -> None:
     parse_number(text)
