@@ -91,7 +91,8 @@ def main() -> None:
     parser.add_argument("--concurrent", type=int, default=32)
     parser.add_argument("--out", type=Path, default=Path("accuracy.jsonl"), help="one line a question; survives a kill")
     given = parser.parse_args()
-    lines = given.out.read_text(encoding="utf-8").splitlines() if given.out.exists() else []
+    out: Path = given.out
+    lines = out.read_text(encoding="utf-8").splitlines() if out.exists() else []
     done = {json.loads(line)["index"] for line in lines}
     todo = [q for q in questions(data_path(given.data), given.n) if q.index not in done]
     print(machine())

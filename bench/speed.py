@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from table import machine, show
@@ -127,11 +128,11 @@ def raw_genai(model_dir: Path, ids: tuple[int, ...], properties: dict[str, objec
     scheduler = genai.SchedulerConfig()
     scheduler.cache_size, scheduler.enable_prefix_caching, scheduler.max_num_seqs = 2, True, 64
     scheduler.max_num_batched_tokens = n_batched
-    pipeline = genai.ContinuousBatchingPipeline(model_dir, scheduler, "CPU", properties)
+    pipeline: Any = genai.ContinuousBatchingPipeline(model_dir, scheduler, "CPU", properties)
     tensor = openvino.Tensor(np.asarray([ids], dtype=np.int64))
     found: dict[int, float] = {}
     for n in (2, *PATHS):
-        handles = []
+        handles: list[Any] = []
         for index in range(n):
             config = genai.GenerationConfig()
             config.max_new_tokens, config.ignore_eos, config.do_sample = N_TOKENS, True, True
