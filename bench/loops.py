@@ -82,7 +82,7 @@ def ladder(model: Model, asked: Sequence[Question], budget: int, concurrent: int
         rows,
     )
     print(
-        f"right only when closed at once: {only_closed}; only with the ladder: {only_climbed}; exact McNemar p = {p:.2f}"
+    print(f"right only closed at once: {only_closed}; only with the ladder: {only_climbed}; McNemar p = {p:.2f}")
     )
 
 
