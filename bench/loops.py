@@ -81,9 +81,7 @@ def ladder(model: Model, asked: Sequence[Question], budget: int, concurrent: int
         ["what is done", "loops", "right", "thoughts that then ended by themselves", "tokens each"],
         rows,
     )
-    print(
     print(f"right only closed at once: {only_closed}; only with the ladder: {only_climbed}; McNemar p = {p:.2f}")
-    )
 
 
 def main() -> None:
