@@ -32,7 +32,7 @@ from jinja2.visitor import NodeTransformer
 MAX_RANGE = 10_000
 MAX_INT_BITS = 4096
 MAX_INDENT = 64
-UNITS_PER_LOOK = 100
+UNITS_PER_LOOK = 20
 """The clock is looked at after as many units: looking costs more than most of what is charged."""
 
 _METHODS = frozenset({

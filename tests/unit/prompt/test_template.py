@@ -4,15 +4,19 @@
 
 from __future__ import annotations
 
+import resource
+import sys
 import threading
 import time
-import tracemalloc
 
 import pytest
 
 from bethink.errors import InvalidModelFile, UsageError
 from bethink.prompt import Template
 from bethink.prompt.template import MAX_SOURCE_CHARS, RENDER_SECONDS
+
+COMPILE_SECONDS = 4.0
+"""What 64 KiB of the densest source may take to compile on a slow machine."""
 
 MESSAGES = [{"role": "user", "content": "hi"}]
 
@@ -202,25 +206,32 @@ BOMBS = {
 
 @pytest.mark.parametrize("source", BOMBS.values(), ids=BOMBS.keys())
 def test_a_bomb_is_a_clear_error_in_time_and_memory(source: str) -> None:
-    failures: list[BaseException] = []
+    assert len(source) <= MAX_SOURCE_CHARS
+    outcomes: list[tuple[BaseException | None, float]] = []
 
     def run() -> None:
+        caught, began = None, time.thread_time()
         try:
             rendered(source)
         except BaseException as error:  # noqa: BLE001  the thread hands it over
-            failures.append(error)
+            caught = error
+        outcomes.append((caught, time.thread_time() - began))
 
-    assert len(source) <= MAX_SOURCE_CHARS
-    tracemalloc.start()
-    began = time.thread_time()
+    before = peak_bytes()
     thread = threading.Thread(target=run)
     thread.start()
-    thread.join(30)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert not thread.is_alive(), f"still running after {time.thread_time() - began:.1f} s"
-    assert [type(e) for e in failures] in ([InvalidModelFile], [UsageError])
-    assert peak < 300e6
+    thread.join(60)
+    assert not thread.is_alive()
+    [(error, seconds)] = outcomes
+    assert type(error) in (InvalidModelFile, UsageError)
+    assert seconds < COMPILE_SECONDS + RENDER_SECONDS + 1.0
+    assert peak_bytes() - before < 300e6
+
+
+def peak_bytes() -> float:
+    """The most memory that this process ever held."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def test_the_limits_of_one_rendering_do_not_touch_another() -> None:
