@@ -73,19 +73,17 @@ class LazyGroup(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         del ctx
-        return [name for commands in SECTIONS.values() for name in commands if _exists(name)]
+        return [name for commands in SECTIONS.values() for name in commands]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         del ctx
-        return _load(cmd_name) if cmd_name in COMMANDS and _exists(cmd_name) else None
+        return _load(cmd_name) if cmd_name in COMMANDS else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        listed = set(self.list_commands(ctx))
+        del ctx
         for heading, commands in SECTIONS.items():
-            rows = [(name, line) for name, line in commands.items() if name in listed]
-            if rows:
-                with formatter.section(heading):
-                    formatter.write_dl(rows, col_max=20)
+            with formatter.section(heading):
+                formatter.write_dl(list(commands.items()), col_max=20)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         from click.shell_completion import CompletionItem
@@ -96,12 +94,6 @@ class LazyGroup(click.Group):
         return [
             CompletionItem(name, help=lines[name]) for name in self.list_commands(ctx) if name.startswith(incomplete)
         ]
-
-
-def _exists(name: str) -> bool:
-    from importlib.util import find_spec
-
-    return find_spec(COMMANDS[name].partition(":")[0]) is not None
 
 
 def _load(name: str) -> click.Command:
