@@ -22,7 +22,7 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401  # a module's attributes are of any type
+def __getattr__(name: str) -> Any:  # a module's attributes are of any type
     """Import a public name when it is first used, so that `import bethink` stays light."""
     if name not in _HOMES:
         raise AttributeError(f"module 'bethink' has no attribute {name!r}")

@@ -55,7 +55,7 @@ from bethink.types import (
     Usage,
     Verdict,
 )
-from bethink.verify.math import classes
+from bethink.verify.math import classes, warm_up
 
 DEFAULT_MODEL = "qwen2.5-coder:1.5b"
 SMALL_MODEL = "qwen2.5-coder:0.5b"
@@ -203,6 +203,8 @@ class Run:
             task.cancel()
 
     async def _drive(self, emit: Callable[[Event], None]) -> None:
+        if self.comparable and self.plan.n_paths > 1:
+            warm_up()
         council = Council(
             new_path=lambda index: self._path(index, emit),
             n_paths=self.plan.n_paths,
@@ -307,8 +309,8 @@ class Run:
 
 
 def compared_answer(answer: str, thinking: str, *, lead: str = "") -> str | None:
-    """What a vote compares: the answer's own statement (one line is a statement after `lead`, which was forced before it),
-    else the thought's, else the last value of the answer."""
+    """What a vote compares: the answer's own statement (one line is a statement after `lead`, which was forced before
+    it), else the thought's, else the last value of the answer."""
     if len(answer) > MAX_STATEMENT or "\n" in answer:
         lead = ""
     return extract(lead + answer, strict=True) or extract(thinking, strict=True) or extract(answer, strict=False)

@@ -22,7 +22,8 @@ CLOSINGS: tuple[ClosedBy, ...] = ("natural", "budget", "deadline", "loop", "conv
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn. `thinking` is what the assistant thought before `content`; a profile decides whether history keeps it."""
+    """One turn. `thinking` is what the assistant thought before `content`; a profile decides whether history keeps
+    it."""
 
     role: Role
     content: str
@@ -122,7 +123,8 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class PathResult:
-    """One finished (or cancelled) chain of thought. `answer` is the visible text; `extracted` what the vote compares."""
+    """One finished (or cancelled) chain of thought. `answer` is the visible text; `extracted` what the vote
+    compares."""
 
     index: int
     thinking: str
