@@ -60,10 +60,12 @@ async def test_a_server_that_dies_is_told_to_every_reader(engine: LlamaCppEngine
         engine.start(IDS, Sampling(max_tokens=1))
 
 
-async def test_a_cache_that_cannot_be_had_is_a_clear_error(local: LocalModel) -> None:
-    engine = LlamaCppEngine(local.path, local.sha256, settings=LlamaCppSettings(kv_tokens=2_000_000_000))
+async def test_a_model_that_llama_cpp_does_not_know_is_a_clear_error(local: LocalModel, tmp_path: Path) -> None:
+    odd = tmp_path / "odd.gguf"
+    odd.write_bytes(local.path.read_bytes().replace(b"llama", b"alpca"))
+    engine = LlamaCppEngine(odd, local.sha256, settings=SMALL)
     stream = engine.start(IDS, Sampling(max_tokens=1))
-    with pytest.raises(EngineError, match="cannot load the model"):
+    with pytest.raises(EngineError, match="cannot load the model.*alpca"):
         await asyncio.to_thread(engine.wait_until_loaded)
     with pytest.raises(EngineError, match="cannot load the model"):
         await anext(aiter(stream))
@@ -122,7 +124,7 @@ def test_a_program_that_is_killed_takes_its_server_along(local: LocalModel) -> N
 
 
 async def test_a_schema_that_llama_cpp_cannot_read_is_an_error_of_its_stream(engine: LlamaCppEngine) -> None:
-    odd = '{"type": "no such type"}'
+    odd = '{"$ref": "#/definitions/nowhere"}'
     stream = engine.start(IDS, Sampling(max_tokens=4, json_schema=odd))
     with pytest.raises((EngineError, UsageError), match="does not take this request"):
         await anext(aiter(stream))
