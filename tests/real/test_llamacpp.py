@@ -65,7 +65,7 @@ async def test_a_model_that_llama_cpp_does_not_know_is_a_clear_error(local: Loca
     odd.write_bytes(local.path.read_bytes().replace(b"llama", b"alpca"))
     engine = LlamaCppEngine(odd, local.sha256, settings=SMALL)
     stream = engine.start(IDS, Sampling(max_tokens=1))
-    with pytest.raises(EngineError, match="cannot load the model.*alpca"):
+    with pytest.raises(EngineError, match=r"cannot load the model.*alpca"):
         await asyncio.to_thread(engine.wait_until_loaded)
     with pytest.raises(EngineError, match="cannot load the model"):
         await anext(aiter(stream))
