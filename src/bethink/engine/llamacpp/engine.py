@@ -17,8 +17,7 @@ import json
 import secrets
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,70 +25,16 @@ from bethink.engine.limits import refuse_the_impossible
 from bethink.engine.llamacpp.completion import Chunk, Completion, body
 from bethink.engine.llamacpp.pieces import Pieces
 from bethink.engine.llamacpp.process import ServerProcess
+from bethink.engine.llamacpp.run import LlamaCppStream, Run, copy_of
 from bethink.engine.llamacpp.settings import SLACK_TOKENS, LlamaCppSettings, choose, n_cores
-from bethink.engine.protocol import EngineInfo, StreamFinish, Token
+from bethink.engine.protocol import EngineInfo, Token
 from bethink.errors import BethinkError, EngineClosed, EngineError, EngineMissing, UsageError
 from bethink.store.gguf import read_header
 from bethink.store.shape import shape_from_gguf
 from bethink.types import Sampling
 
+_REFUSED = "failed to compile JSON schema"
 _LOAD_HINT = "`bethink doctor` shows what this machine has; a smaller context or model may fit."
-
-
-@dataclass(slots=True, eq=False)
-class _Run:
-    """One start. `said`, `task` and `completion` belong to the talking thread; the rest is guarded by `lock`."""
-
-    ids: tuple[int, ...]
-    sampling: Sampling
-    said: list[int] = field(default_factory=list[int])
-    task: asyncio.Task[None] | None = None
-    completion: Completion | None = None
-    lock: threading.RLock = field(default_factory=threading.RLock)
-    buffer: deque[Token] = field(default_factory=deque[Token])
-    finish: StreamFinish | None = None
-    error: BethinkError | None = None
-    waiter: tuple[asyncio.AbstractEventLoop, asyncio.Future[None]] | None = None
-
-    @property
-    def is_over(self) -> bool:
-        return self.finish is not None or self.error is not None
-
-    @property
-    def n_tokens(self) -> int:
-        return len(self.ids) + self.sampling.max_tokens
-
-    def append(self, token: Token) -> None:
-        """One more sampled token, which may be the last."""
-        self.said.append(token.id)
-        with self.lock:
-            if self.is_over:
-                return
-            self.buffer.append(token)
-            if token.id in self.sampling.stop_ids:
-                self.finish = "stop"
-            elif len(self.said) == self.sampling.max_tokens:
-                self.finish = "length"
-            self._wake()
-
-    def end(self, finish: StreamFinish | None, error: BethinkError | None = None) -> None:
-        with self.lock:
-            if not self.is_over:
-                self.finish, self.error = finish, error
-            self._wake()
-
-    def cancel(self) -> None:
-        with self.lock:
-            if self.error is None and (self.buffer or self.finish is None):
-                self.finish = "cancelled"
-            self.buffer.clear()
-            self._wake()
-
-    def _wake(self) -> None:
-        waiter, self.waiter = self.waiter, None
-        if waiter is not None:
-            with contextlib.suppress(RuntimeError):  # the reader's loop is gone, and the reader with it
-                waiter[0].call_soon_threadsafe(_set, waiter[1])
 
 
 class LlamaCppEngine:
@@ -119,9 +64,11 @@ class LlamaCppEngine:
         )
         self._key = secrets.token_urlsafe()
         self._process = ServerProcess(_wish(gguf_path, settings, self._key))
-        self._waiting: deque[_Run] = deque()
-        self._running: set[_Run] = set()
-        self._ending: set[_Run] = set()
+        self._waiting: deque[Run] = deque()
+        self._running: set[Run] = set()
+        self._ending: set[Run] = set()
+        self._approved: set[str] = set()
+        self._approving = asyncio.Lock()
         self._address: tuple[str, int] | None = None
         self._failure: EngineError | None = None
         self._loaded = threading.Event()
@@ -143,7 +90,7 @@ class LlamaCppEngine:
         """Raises: EngineError (the model cannot be loaded), EngineClosed."""
         self._loaded.wait()
         if self._failure is not None:
-            raise _copy(self._failure)
+            raise copy_of(self._failure)
         if self._is_closed:
             raise EngineClosed("the engine was closed while it loaded")
 
@@ -151,11 +98,11 @@ class LlamaCppEngine:
         """Raises: ContextFull, CapabilityMissing, UsageError, EngineClosed."""
         refuse_the_impossible(self._info, ids, sampling, len(self._pieces))
         _refuse_odd_schema(sampling.json_schema)
-        run = _Run(tuple(ids), sampling)
+        run = Run(tuple(ids), sampling)
         self._tell(self._enqueue, run)
-        return LlamaCppStream(self, run)
+        return LlamaCppStream(run, self.cancel)
 
-    def cancel(self, run: _Run) -> None:
+    def cancel(self, run: Run) -> None:
         """From any thread; streams call it when they are cancelled or collected."""
         run.cancel()
         with contextlib.suppress(EngineClosed):
@@ -171,7 +118,7 @@ class LlamaCppEngine:
         if threading.current_thread() is not self._thread:
             self._thread.join(timeout=10)
 
-    def _tell(self, what: Any, run: _Run) -> None:
+    def _tell(self, what: Any, run: Run) -> None:
         with self._lock:  # what is told before the engine closes is heard, if only in its winding up
             if self._is_closed:
                 raise EngineClosed(str(self._failure or "the engine is closed"))
@@ -198,13 +145,13 @@ class LlamaCppEngine:
         self._process.free()
 
     def _obituary(self) -> BethinkError:
-        return _copy(self._failure or EngineClosed("the engine was closed while this stream ran"))
+        return copy_of(self._failure or EngineClosed("the engine was closed while this stream ran"))
 
-    def _enqueue(self, run: _Run) -> None:
+    def _enqueue(self, run: Run) -> None:
         self._waiting.append(run)
         self._admit()
 
-    def _hang_up(self, run: _Run) -> None:
+    def _hang_up(self, run: Run) -> None:
         if run in self._running:
             self._ending.add(run)
             if run.completion is not None:
@@ -224,8 +171,10 @@ class LlamaCppEngine:
             self._running.add(run)
             run.task = self._loop.create_task(self._run(run))
 
-    async def _run(self, run: _Run) -> None:
+    async def _run(self, run: Run) -> None:
         try:
+            if run.sampling.json_schema is not None:
+                await self._approve(run, run.sampling.json_schema)
             while not run.is_over:
                 await self._stretch(run)
         except (OSError, EOFError):
@@ -251,7 +200,28 @@ class LlamaCppEngine:
         with self._lock:
             self._failure, self._is_closed = error, True
 
-    async def _stretch(self, run: _Run) -> None:
+    async def _approve(self, run: Run, schema: str) -> None:
+        """llama.cpp answers freely to a schema that it cannot compile, and only its log says so: try it first."""
+        async with self._approving:
+            if schema in self._approved or run.is_over:
+                return
+            n_said = self._process.n_said
+            request = body(run.ids[-1:], run.sampling, 1, 0, is_streamed=False)
+            completion = await Completion.open(self._address_now(), self._key, request)
+            async for _ in completion.chunks():
+                pass
+            completion.drop()
+            refusals = [line for line in self._process.said(n_said) if _REFUSED in line]
+            if refusals:
+                why = refusals[-1].partition(_REFUSED)[2]
+                raise UsageError(f"llama.cpp cannot hold an answer to this JSON schema{why}", "Try a simpler schema.")
+            self._approved.add(schema)
+
+    def _address_now(self) -> tuple[str, int]:
+        assert self._address is not None
+        return self._address
+
+    async def _stretch(self, run: Run) -> None:
         """Stream until the run is over, or until tokens were lost that must be sampled again."""
         n_seen = n_new = 0
         completion = await self._open(run, run.sampling.max_tokens - len(run.said), is_streamed=True)
@@ -278,7 +248,7 @@ class LlamaCppEngine:
         if n_new and not run.is_over:
             await self._again(run, n_new)
 
-    def _take(self, run: _Run, token: Token) -> None:
+    def _take(self, run: Run, token: Token) -> None:
         """A control token that nobody asked to stop at ends an answer to a schema, and is no part of it."""
         is_control = run.sampling.json_schema is not None and not self._pieces.bytes_of(token.id)
         if is_control and token.id not in run.sampling.stop_ids:
@@ -299,7 +269,7 @@ class LlamaCppEngine:
         logprob = chunk.logprobs[-1][1] if chunk.logprobs else None
         return [*map(Token, before), Token(last, logprob)]
 
-    async def _again(self, run: _Run, n_tokens: int) -> None:
+    async def _again(self, run: Run, n_tokens: int) -> None:
         """Sample tokens that nobody saw once more, in a request whose answer names them all."""
         if run.sampling.json_schema is not None:
             raise EngineError("llama.cpp lost count of a constrained answer", "Ask again with another seed.")
@@ -315,52 +285,15 @@ class LlamaCppEngine:
         for token in last.tokens:
             run.append(Token(token, logprobs.get(token)))
 
-    async def _open(self, run: _Run, n_tokens: int, *, is_streamed: bool) -> Completion:
-        assert self._address is not None
+    async def _open(self, run: Run, n_tokens: int, *, is_streamed: bool) -> Completion:
         seed = run.sampling.seed + 7919 * len(run.said)
         if run.sampling.json_schema is not None:
             n_tokens += 3  # so that the last character is completed, and told
         request = body([*run.ids, *run.said], run.sampling, n_tokens, seed, is_streamed=is_streamed)
-        run.completion = await Completion.open(self._address, self._key, request)
+        run.completion = await Completion.open(self._address_now(), self._key, request)
         if run.is_over:
             run.completion.hang_up()
         return run.completion
-
-
-class LlamaCppStream:
-    """The tokens of one start. Read by one task; cancelled from anywhere, and when it is dropped."""
-
-    def __init__(self, engine: LlamaCppEngine, run: _Run) -> None:
-        self._engine, self._run = engine, run
-
-    def __aiter__(self) -> AsyncIterator[Token]:
-        return self
-
-    async def __anext__(self) -> Token:
-        run = self._run
-        while True:
-            loop = asyncio.get_running_loop()
-            with run.lock:
-                if run.buffer:
-                    return run.buffer.popleft()
-                if run.error is not None:
-                    raise _copy(run.error)
-                if run.finish is not None:
-                    raise StopAsyncIteration
-                future: asyncio.Future[None] = loop.create_future()
-                run.waiter = loop, future
-            await future
-
-    def cancel(self) -> None:
-        self._engine.cancel(self._run)
-
-    def __del__(self) -> None:
-        self._engine.cancel(self._run)
-
-    @property
-    def finish(self) -> StreamFinish | None:
-        with self._run.lock:
-            return None if self._run.buffer else self._run.finish
 
 
 async def _cancel_all() -> None:
@@ -368,16 +301,6 @@ async def _cancel_all() -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _set(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
-
-
-def _copy(error: BethinkError) -> BethinkError:
-    """One error reaches many readers; each raises its own."""
-    return type(error)(str(error), error.hint)
 
 
 def _free_gb() -> float:

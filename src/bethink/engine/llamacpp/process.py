@@ -7,9 +7,11 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
+import threading
 import weakref
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 # Ctrl-C in a terminal goes to the whole group; what it means is the main process's decision.
@@ -20,17 +22,19 @@ class ServerProcess:
     """Starts `bethink.engine.llamacpp.server` with `wish` and returns at once."""
 
     def __init__(self, wish: Mapping[str, Any]) -> None:
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  it lives as long as the process
+        self._ear = _Ear()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "bethink.engine.llamacpp.server"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self._stderr,
+            stderr=subprocess.PIPE,
             env=_environment(),
             creationflags=_NEW_GROUP_ON_WINDOWS,
             start_new_session=True,
         )
         self._finalizer = weakref.finalize(self, _end, self._process)
+        self._listener = threading.Thread(target=_listen, args=(self._process, self._ear), daemon=True)
+        self._listener.start()
         assert self._process.stdin is not None
         with contextlib.suppress(OSError):  # it died already: `wait_for_address` will say so
             self._process.stdin.write(json.dumps(wish).encode() + b"\n")
@@ -60,20 +64,42 @@ class ServerProcess:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=5)
         self.kill()
-        said = ""
-        with contextlib.suppress(OSError, ValueError):
-            self._stderr.seek(0)
-            lines = self._stderr.read().decode(errors="replace").strip().splitlines()
-            said = next((line for line in reversed(lines) if "error" in line.lower()), lines[-1] if lines else "")
-        self.free()
+        self._listener.join(timeout=5)
+        lines = self.said()
+        said = next((line for line in lines if "error" in line.lower()), lines[-1] if lines else "")
         return f"exit code {self._process.returncode}{': ' + said.strip() if said else ''}"
+
+    @property
+    def n_said(self) -> int:
+        """Lines on standard error until now."""
+        return self._ear.n_lines
+
+    def said(self, since: int = 0) -> Sequence[str]:
+        """Its standard error after `since` lines (the last few hundred), where llama.cpp tells what no answer tells."""
+        lines = tuple(self._ear.lines)
+        return lines[max(0, len(lines) - max(0, self._ear.n_lines - since)) :]
 
     def free(self) -> None:
         """Free the pipes of a process that has ended."""
-        for pipe in (self._process.stdin, self._process.stdout, self._stderr):
+        self._listener.join(timeout=5)
+        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
             if pipe is not None:
                 with contextlib.suppress(OSError):
                     pipe.close()
+
+
+@dataclass(slots=True)
+class _Ear:
+    lines: deque[str] = field(default_factory=lambda: deque[str](maxlen=300))
+    n_lines: int = 0
+
+
+def _listen(process: subprocess.Popen[bytes], ear: _Ear) -> None:
+    assert process.stderr is not None
+    with contextlib.suppress(OSError, ValueError):
+        for line in process.stderr:
+            ear.lines.append(line.decode(errors="replace").rstrip())
+            ear.n_lines += 1
 
 
 def _environment() -> dict[str, str]:

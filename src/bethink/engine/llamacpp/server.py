@@ -34,7 +34,7 @@ def main() -> None:
     params.cont_batching = True
     params.endpoint_slots = False
     params.ui = False
-    params.verbosity = 0
+    params.verbosity = 1  # errors only; they are the obituary
     server = native.Server(params)
     sys.stdout.write(json.dumps({"address": server.listening_address}) + "\n")
     sys.stdout.flush()
