@@ -227,12 +227,17 @@ def test_trace_says_where_it_is(plays: Plays, home: Path, capsys: pytest.Capture
 
 @contextmanager
 def interrupted_after(*delays_s: float) -> Generator[None]:
-    """Ctrl-C at these moments."""
+    """Ctrl-C at these moments after the program began to listen for it, and never when nobody listens."""
+    ordinary = signal.getsignal(signal.SIGINT)
 
     def interrupt() -> None:
+        give_up_at = time.monotonic() + 60
+        while signal.getsignal(signal.SIGINT) is ordinary and time.monotonic() < give_up_at:
+            time.sleep(0.01)
         for delay_s in delays_s:
             time.sleep(delay_s)
-            os.kill(os.getpid(), signal.SIGINT)
+            if signal.getsignal(signal.SIGINT) is not ordinary:
+                os.kill(os.getpid(), signal.SIGINT)
 
     thread = threading.Thread(target=interrupt)
     thread.start()
