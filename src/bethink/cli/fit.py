@@ -17,7 +17,7 @@ from bethink.cli.terminal import Terminal, open_terminal
 if TYPE_CHECKING:
     from bethink.machine import Memory
     from bethink.store import Store
-    from bethink.store.fit import Fitting, Footprint
+    from bethink.store.fit import EngineName, Fitting, Footprint
 
 GIB = 1 << 30
 
@@ -119,21 +119,26 @@ def _numbers(footprint: Footprint) -> dict[str, int]:
 
 
 def _table(found: tuple[Fitting, ...], best: Fitting | None, terminal: Terminal, memory: Memory) -> Table:
+    """A row for each model and way to run it; quantisations that come to the same share one."""
     table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
-    for title in ("model", "needs", "of what is free", "runs on"):
-        table.add_column(title, justify="right" if title == "needs" else "left", no_wrap=True)
-    glyphs = terminal.glyphs
+    for title in ("model", "needs", "of what is free", "runs on", "quantisations"):
+        table.add_column(title, justify="right" if title == "needs" else "left", no_wrap=title != "quantisations")
+    rows: dict[tuple[str, EngineName | None, int], list[Fitting]] = {}
     for item in sorted(found, key=lambda item: (item.entry.parameters or 0, item.entry.approx_size or 0)):
-        share = item.footprint.total / max(1, memory.available)
+        base = item.entry.name.removesuffix(f"-{item.entry.quantisation}")
+        rows.setdefault((base, item.engine, item.footprint.total), []).append(item)
+    for (base, engine, total), items in rows.items():
+        share = total / max(1, memory.available)
         n_full = min(20, round(share * 20))
-        bar = glyphs.full * n_full + glyphs.empty * (20 - n_full)
-        style = "bold green" if item is best else "" if item.engine else "dim"
-        color = "green" if share <= 0.5 else "yellow" if item.engine else "red"
+        bar = terminal.glyphs.full * n_full + terminal.glyphs.empty * (20 - n_full)
+        style = "bold green" if best in items else "" if engine else "dim"
+        color = "green" if share <= 0.5 else "yellow" if engine else "red"
         table.add_row(
-            Text(item.entry.name, style=style or "cyan"),
-            Text(gib(item.footprint.total), style=style),
+            Text(base, style=style or "cyan"),
+            Text(gib(total), style=style),
             Text.assemble((bar, color), (f" {share:4.0%}", style)),
-            Text(item.engine or "-", style=style),
+            Text(engine or "-", style=style),
+            Text(" ".join(item.entry.quantisation for item in items), style="dim"),
         )
     return table
 

@@ -18,12 +18,12 @@ from bethink.store.shape import ModelShape
 KvPrecision = Literal["u8", "f16", "f32"]
 EngineName = Literal["openvino", "llamacpp"]
 MIB, GIB = 1 << 20, 1 << 30
-PROGRAM_BYTES = 110 * MIB
-"""bethink itself, with a tokenizer of 150,000 tokens."""
-WORKER_BYTES = 250 * MIB
+PROGRAM_BYTES = 150_000_000
+"""bethink itself: 87 MB with a small vocabulary, 180 MB with one of 150,000 tokens."""
+WORKER_BYTES = 380_000_000
 """OpenVINO's libraries, its compiled code and GenAI's own tokenizer, in the worker."""
-LOGITS_COPIES = 3
-"""Times that one step's logits exist: the result, its float copy, and the sampler's pairs of token and value."""
+REPACKED = 1.21
+"""OpenVINO repacks weights for its kernels, some of them once for one path and once for several."""
 BITS_PER_WEIGHT = {"int8": 8.03, "f16": 16.0}
 RESERVE = 0.1
 """Share of free memory that stays free."""
@@ -60,7 +60,7 @@ def kv_bytes_per_token(shape: ModelShape, precision: KvPrecision = "u8") -> int:
 
 def program_bytes(shape: ModelShape, paths: int) -> int:
     """All that is neither weights nor cache."""
-    return PROGRAM_BYTES + WORKER_BYTES + LOGITS_COPIES * paths * shape.n_vocab * 4
+    return PROGRAM_BYTES + WORKER_BYTES + paths * shape.n_vocab * 4
 
 
 def predict(
@@ -78,7 +78,7 @@ def predict(
     is bounded by the model's own.
     """
     return Footprint(
-        weights=int(n_weights * BITS_PER_WEIGHT.get(precision, 16.0) / 8),
+        weights=int(REPACKED * n_weights * BITS_PER_WEIGHT.get(precision, 16.0) / 8),
         cache=min(context, shape.context_length) * paths * kv_bytes_per_token(shape, kv_precision),
         program=program_bytes(shape, paths),
     )

@@ -73,7 +73,7 @@ def _write_model(task: Task, header: GgufHeader, recipe: Recipe, work: Path, tel
     pieces = work / "pieces"
     pieces.mkdir(exist_ok=True)
     files = WeightFiles(Path(task.gguf), header, plan, pieces, recipe)
-    sizes = {tensor.name: tensor.n_elements for tensor in header.tensors}
+    sizes = {tensor.name: tensor.n_elements for tensor in header.tensors if len(tensor.shape) > 1}
     total, done = sum(sizes.values()), 0
 
     def constant(path: Path) -> Any:

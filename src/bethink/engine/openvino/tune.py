@@ -59,9 +59,9 @@ def candidates(cpu: Cpu) -> tuple[Tuning, ...]:
 
 
 def tune(folder: Path, on_stage: Callable[[float], None] | None = None, *, cpu: Cpu | None = None) -> Tuning:
-    """The kept choice for this machine, or a measurement now (five to ten seconds for each candidate).
+    """The kept choice for this machine, or a measurement now: a load and a few dozen steps for each candidate.
 
-    A folder that cannot be written to is measured each time; a measurement that fails leaves the first candidate.
+    Where there is one candidate only, just the speed of prompts is measured. A folder that cannot be written to is measured each time; a measurement that fails leaves the first candidate.
     """
     cpu = cpu or read_cpu()
     if kept := kept_tuning(folder, cpu):
@@ -72,7 +72,7 @@ def tune(folder: Path, on_stage: Callable[[float], None] | None = None, *, cpu: 
         if on_stage:
             on_stage(index / len(choices))
         try:
-            tried.append(measure(folder, tuning))
+            tried.append(measure(folder, tuning, PATHS if len(choices) > 1 else ()))
         except EngineError:
             continue
     if not tried:
@@ -99,7 +99,7 @@ def kept_tuning(folder: Path, cpu: Cpu) -> Tuning | None:
         return None
 
 
-def measure(folder: Path, tuning: Tuning) -> Measured:
+def measure(folder: Path, tuning: Tuning, paths: Sequence[int] = PATHS) -> Measured:
     """Load the model as `tuning` says and let it run for a few steps. Raises: EngineError."""
     n_blocks = 16 * max(PATHS)
     worker = WorkerProcess(wire.Load(str(folder), n_blocks, PIECES[0], tuning.properties()))
@@ -109,7 +109,7 @@ def measure(folder: Path, tuning: Tuning) -> Measured:
             raise EngineError(f"the model cannot be loaded with {tuning}")
         clock = _WorkClock(worker, tuning.n_threads or 1)
         _decode(clock, 0, 1, 2)  # the first steps compile and repack
-        rates = {n_paths: _decode(clock, n_paths, n_paths, 12) for n_paths in PATHS}
+        rates = {n_paths: _decode(clock, n_paths, n_paths, 8) for n_paths in paths}
         return Measured(tuning, rates, _prefill(clock))
     finally:
         worker.kill()
@@ -135,7 +135,7 @@ def _decode(clock: _WorkClock, tag: int, n_paths: int, n_steps: int) -> float:
 
 def _prefill(clock: _WorkClock) -> float:
     """Tokens of a prompt read per second."""
-    n_tokens = 192
+    n_tokens = 64
     clock.restart()
     ids = list(range(500, 500 + n_tokens))
     clock.worker.send(wire.start_message(999_999, ids, Sampling(max_tokens=1)))

@@ -130,7 +130,7 @@ def quantise_rows(rows: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.uint8],
     """
     low = np.minimum(rows.min(axis=1, keepdims=True), 0.0)
     high = np.maximum(rows.max(axis=1, keepdims=True), 0.0)
-    scales = np.maximum((high - low) / 255.0, np.float32(6e-8)).astype(np.float16)
+    scales = _rounded_up((high - low) / 255.0)
     exact = scales.astype(np.float32)
     zeros = np.clip(np.rint(-low / exact), 0, 255)
     values = np.clip(np.rint(rows / exact + zeros), 0, 255)
@@ -140,6 +140,12 @@ def quantise_rows(rows: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.uint8],
 def quantise_rows_signed(rows: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.int8], Array]:
     """Each row to 255 levels around 0: (values, scales f16)."""
     greatest = np.abs(rows).max(axis=1, keepdims=True)
-    scales = np.maximum(greatest / 127.0, np.float32(6e-8)).astype(np.float16)
+    scales = _rounded_up(greatest / 127.0)
     values = np.clip(np.rint(rows / scales.astype(np.float32)), -127, 127)
     return values.astype(np.int8), scales
+
+
+def _rounded_up(scales: npt.NDArray[np.float32]) -> npt.NDArray[np.float16]:
+    """As f16, never below what they were (else the greatest value of a row is cut) and never 0."""
+    rounded = np.maximum(scales, np.float32(6e-8)).astype(np.float16)
+    return np.where(rounded.astype(np.float32) < scales, np.nextafter(rounded, np.float16(np.inf)), rounded)
