@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bethink.machine import Cpu, Memory
     from bethink.store import Store
 
-PACKAGES = {"openvino": ("openvino-genai", "openvino", "nncf"), "llamacpp": ("xllamacpp",)}
+PACKAGES = {"openvino": ("openvino-genai", "openvino"), "llamacpp": ("xllamacpp",)}
 LEAST_DISK = 4 << 30
 
 
