@@ -90,7 +90,9 @@ def _open_llamacpp(local: LocalModel, precision: str | None) -> tuple[Engine, En
         raise UsageError("llama.cpp runs a file in the precision it has", "leave --precision away")
     opened = LlamaCppEngine(local.path, local.sha256)
     try:
-        return opened, files_of_gguf(local.path)
+        files = files_of_gguf(local.path)
+        opened.wait_until_loaded()
     except BaseException:
         opened.close()
         raise
+    return opened, files

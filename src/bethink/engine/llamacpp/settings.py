@@ -42,13 +42,15 @@ class LlamaCppSettings:
 
 
 def choose(shape: ModelShape, *, kv_gb: float | None, free_gb: float) -> LlamaCppSettings:
-    """As many tokens of cache as `kv_gb` holds, or a quarter of the free memory; at most 32 contexts' worth.
+    """As many tokens of cache as `kv_gb` holds; else a context or a thousand tokens for each of 32 paths, whichever is
+    more, in at most 2 GB and a quarter of the free memory.
 
     Raises: DoesNotFit when that is less than a thousand tokens.
     """
-    gb = kv_gb if kv_gb is not None else min(free_gb / 4, 4.0)
+    gb = kv_gb if kv_gb is not None else min(free_gb / 4, 2.0)
     bytes_per_token = 2 * shape.n_layers * shape.n_kv_heads * (shape.key_size + shape.value_size)
-    kv_tokens = min(int(gb * 1e9 / bytes_per_token), 65_536) // 256 * 256
+    fits = int(gb * 1e9 / bytes_per_token)
+    kv_tokens = (fits if kv_gb is not None else min(fits, max(shape.context_length, 32_768))) // 256 * 256
     if kv_tokens < 1024:
         raise DoesNotFit(
             f"{gb:.1f} GB hold a cache of {kv_tokens} tokens; a thought needs at least 1024", "Use a smaller model."
