@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bethink.store.fit import EngineName, Fitting, Footprint
 
 GIB = 1 << 30
+BAR = 10
 
 
 @click.command(short_help="Show which models fit this machine's memory.")
@@ -121,16 +122,16 @@ def _numbers(footprint: Footprint) -> dict[str, int]:
 def _table(found: tuple[Fitting, ...], best: Fitting | None, terminal: Terminal, memory: Memory) -> Table:
     """A row for each model and way to run it; quantisations that come to the same share one."""
     table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
-    for title in ("model", "needs", "of what is free", "runs on", "quantisations"):
-        table.add_column(title, justify="right" if title == "needs" else "left", no_wrap=title != "quantisations")
+    for title in ("model", "needs", "of free memory", "runs on", "quantisations"):
+        table.add_column(title, justify="right" if title == "needs" else "left", no_wrap=True)
     rows: dict[tuple[str, EngineName | None, int], list[Fitting]] = {}
     for item in sorted(found, key=lambda item: (item.entry.parameters or 0, item.entry.approx_size or 0)):
         base = item.entry.name.removesuffix(f"-{item.entry.quantisation}")
         rows.setdefault((base, item.engine, item.footprint.total), []).append(item)
     for (base, engine, total), items in rows.items():
         share = total / max(1, memory.available)
-        n_full = min(20, round(share * 20))
-        bar = terminal.glyphs.full * n_full + terminal.glyphs.empty * (20 - n_full)
+        n_full = min(BAR, round(share * BAR))
+        bar = terminal.glyphs.full * n_full + terminal.glyphs.empty * (BAR - n_full)
         style = "bold green" if best in items else "" if engine else "dim"
         color = "green" if share <= 0.5 else "yellow" if engine else "red"
         table.add_row(

@@ -61,13 +61,14 @@ def candidates(cpu: Cpu) -> tuple[Tuning, ...]:
 def tune(folder: Path, on_stage: Callable[[float], None] | None = None, *, cpu: Cpu | None = None) -> Tuning:
     """The kept choice for this machine, or a measurement now: a load and a few dozen steps for each candidate.
 
-    Where there is one candidate only, just the speed of prompts is measured. A folder that cannot be written to is measured each time; a measurement that fails leaves the first candidate.
+    With one candidate only the speed of prompts is measured. A folder that cannot be written to is measured each time;
+    a measurement that fails leaves the first candidate.
     """
     cpu = cpu or read_cpu()
     if kept := kept_tuning(folder, cpu):
         return kept
     tried: list[Measured] = []
-    choices = candidates(cpu)
+    choices: Sequence[Tuning] = candidates(cpu)
     for index, tuning in enumerate(choices):
         if on_stage:
             on_stage(index / len(choices))
