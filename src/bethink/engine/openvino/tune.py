@@ -68,7 +68,7 @@ def tune(folder: Path, on_stage: Callable[[float], None] | None = None, *, cpu: 
     if kept := kept_tuning(folder, cpu):
         return kept
     tried: list[Measured] = []
-    choices: Sequence[Tuning] = candidates(cpu)
+    choices = [*candidates(cpu)]
     for index, tuning in enumerate(choices):
         if on_stage:
             on_stage(index / len(choices))
