@@ -20,11 +20,11 @@ EngineName = Literal["openvino", "llamacpp"]
 MIB, GIB = 1 << 20, 1 << 30
 PROGRAM_BYTES = 150_000_000
 """bethink itself: 87 MB with a small vocabulary, 180 MB with one of 150,000 tokens."""
-WORKER_BYTES = 380_000_000
+WORKER_BYTES = 370_000_000
 """OpenVINO's libraries, its compiled code and GenAI's own tokenizer, in the worker."""
-REPACKED = 1.21
+REPACKED = 1.2
 """OpenVINO repacks weights for its kernels, some of them once for one path and once for several."""
-BITS_PER_WEIGHT = {"int8": 8.03, "f16": 16.0}
+BITS_PER_WEIGHT = {"int8": 8.03, "int4": 5.3, "int4-plain": 5.3, "mixed": 6.4, "f16": 16.0}
 RESERVE = 0.1
 """Share of free memory that stays free."""
 
@@ -58,11 +58,6 @@ def kv_bytes_per_token(shape: ModelShape, precision: KvPrecision = "u8") -> int:
     return shape.n_layers * shape.n_kv_heads * ((shape.key_size + shape.value_size) * size + overhead)
 
 
-def program_bytes(shape: ModelShape, paths: int) -> int:
-    """All that is neither weights nor cache."""
-    return PROGRAM_BYTES + WORKER_BYTES + paths * shape.n_vocab * 4
-
-
 def predict(
     shape: ModelShape,
     *,
@@ -80,7 +75,7 @@ def predict(
     return Footprint(
         weights=int(REPACKED * n_weights * BITS_PER_WEIGHT.get(precision, 16.0) / 8),
         cache=min(context, shape.context_length) * paths * kv_bytes_per_token(shape, kv_precision),
-        program=program_bytes(shape, paths),
+        program=PROGRAM_BYTES + WORKER_BYTES,
     )
 
 

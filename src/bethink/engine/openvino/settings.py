@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bethink.errors import DoesNotFit
-from bethink.store.fit import KvPrecision, kv_bytes_per_token, program_bytes
+from bethink.store.fit import PROGRAM_BYTES, REPACKED, WORKER_BYTES, KvPrecision, kv_bytes_per_token
 from bethink.store.shape import ModelShape
 
 KV_BLOCK_TOKENS = 32
@@ -19,7 +19,6 @@ KV_BLOCK_TOKENS = 32
 
 MIN_KV_TOKENS = 2048
 MAX_KV_TOKENS = 131_072
-TYPICAL_PATHS = 8
 GIB = 1 << 30
 
 
@@ -83,8 +82,8 @@ def choose(
     """
     per_block = KV_BLOCK_TOKENS * kv_bytes_per_token(shape, tuning.kv_precision)
     least = min(MIN_KV_TOKENS, shape.context_length)
-    program = program_bytes(shape, TYPICAL_PATHS)
-    left = available_bytes - weights_bytes - program
+    program = PROGRAM_BYTES + WORKER_BYTES + int(REPACKED * weights_bytes)
+    left = available_bytes - program
     if kv_gib is not None:
         n_blocks = int(kv_gib * GIB) // per_block  # asked for: taken as it is
     else:
@@ -92,7 +91,7 @@ def choose(
         n_blocks = min(most, int(max(left, 0) * 0.5) // per_block)
     needed = least // KV_BLOCK_TOKENS
     if n_blocks < needed:
-        need = weights_bytes + program + 2 * needed * per_block
+        need = program + 2 * needed * per_block
         raise DoesNotFit(
             f"the model needs {need / GIB:.1f} GiB with a cache of {least:,} tokens, "
             f"and {available_bytes / GIB:.1f} GiB are free",

@@ -46,7 +46,7 @@ class Measured:
         return math.prod(max(rate, 1e-9) for rate in self.tokens_per_s.values())
 
 
-def candidates(cpu: Cpu) -> tuple[Tuning, ...]:
+def candidates(cpu: Cpu) -> list[Tuning]:
     """What is worth measuring on such a processor, the likely best first."""
     sets = set(cpu.instruction_sets)
     hints = ["f32"]
@@ -55,7 +55,7 @@ def candidates(cpu: Cpu) -> tuple[Tuning, ...]:
     if {"AVX-512 FP16", "AMX-FP16"} & sets:
         hints.append("f16")
     threads = [cpu.n_cores] if cpu.n_threads == cpu.n_cores else [cpu.n_cores, cpu.n_threads]
-    return tuple(Tuning(precision_hint=hint, n_threads=count) for hint in hints for count in threads)
+    return [Tuning(precision_hint=hint, n_threads=count) for hint in hints for count in threads]
 
 
 def tune(folder: Path, on_stage: Callable[[float], None] | None = None, *, cpu: Cpu | None = None) -> Tuning:
