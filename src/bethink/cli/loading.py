@@ -92,6 +92,7 @@ PREPARING = {
     "waiting": "waiting for another process that prepares",
     "reading": "preparing (once): reading",
     "weights": "preparing (once): compressing the weights of",
+    "calibrating": "preparing (once): reading the calibration text with",
     "writing": "preparing (once): writing",
     "tokenizer": "preparing (once): the tokenizer of",
     "tuning": "measuring once what is fastest here for",

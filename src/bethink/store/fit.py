@@ -24,7 +24,7 @@ WORKER_BYTES = 370_000_000
 """OpenVINO's libraries, its compiled code and GenAI's own tokenizer, in the worker."""
 REPACKED = 1.2
 """OpenVINO repacks weights for its kernels, some of them once for one path and once for several."""
-BITS_PER_WEIGHT = {"int8": 8.03, "int4": 5.3, "int4-plain": 5.3, "mixed": 6.4, "f16": 16.0}
+BITS_PER_WEIGHT = {"int8": 8.03, "mixed": 6.15, "f16": 16.0}
 RESERVE = 0.1
 """Share of free memory that stays free."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,8 @@ import openvino as ov
 import pytest
 
 from bethink.engine.openvino import network
+from bethink.engine.openvino.assembly import Assembly, calibrate
 from bethink.engine.openvino.recipes import recipe_of
-from bethink.engine.openvino.weights import WeightFiles
 from bethink.errors import CapabilityMissing
 from bethink.store.gguf import read_header
 from tests.unit.engine_openvino import tiny_models as tiny
@@ -19,25 +20,27 @@ from tests.unit.engine_openvino import tiny_models as tiny
 IDS = [1, 44, 200, 7, 7, 255, 90, 13, 60]
 
 
-def compiled(gguf: Path, folder: Path, precision: str = "f16") -> ov.InferRequest:
+@dataclass(frozen=True)
+class Compiled:
+    """The assembly must live as long as what was compiled from it."""
+
+    assembly: Assembly
+    request: ov.InferRequest
+
+
+def compiled(gguf: Path, folder: Path, precision: str = "f16") -> Compiled:
     header = read_header(gguf)
-    plan = network.plan_from_gguf(header)
+    plan, recipe = network.plan_from_gguf(header), recipe_of(precision)
     folder.mkdir(exist_ok=True)
-    files = WeightFiles(gguf, header, plan, folder, recipe_of(precision))
-
-    def constant(path: Path) -> Any:
-        return network.ops.constant(np.load(path))
-
-    def weight(name: str, is_table: bool) -> Any:
-        return network.stored_weight(files.table(name) if is_table else files.matrix(name), constant, name)
-
-    model = network.build(plan, weight, files.vector)
+    if recipe.int4_suffixes:
+        calibrate(gguf, header, plan, folder, lambda _stage, _done: None)
+    made = Assembly(gguf, header, plan, folder, recipe, lambda _stage, _done: None)
     core: Any = ov.Core()
     hints = {"INFERENCE_PRECISION_HINT": "f32", "KV_CACHE_PRECISION": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0"}
-    return core.compile_model(model, "CPU", hints).create_infer_request()
+    return Compiled(made, core.compile_model(made.model, "CPU", hints).create_infer_request())
 
 
-def run(request: ov.InferRequest, ids: list[int], n_before: int = 0) -> tiny.Array:
+def run(model: Compiled, ids: list[int], n_before: int = 0) -> tiny.Array:
     n_all = n_before + len(ids)
     inputs = {
         "input_ids": np.array([ids], dtype=np.int64),
@@ -45,7 +48,7 @@ def run(request: ov.InferRequest, ids: list[int], n_before: int = 0) -> tiny.Arr
         "position_ids": np.arange(n_before, n_all, dtype=np.int64)[None],
         "beam_idx": np.zeros(1, dtype=np.int32),
     }
-    return np.array(request.infer(inputs)["logits"][0])
+    return np.array(model.request.infer(inputs)["logits"][0])
 
 
 @pytest.mark.parametrize("is_tied", [False, True])
@@ -82,6 +85,12 @@ def test_int8_stays_close(tmp_path: Path) -> None:
     found, true = run(compiled(tmp_path / "m.gguf", tmp_path / "w", "int8"), IDS), tiny.logits(model, IDS)
     assert np.abs(found - true).max() < 0.1 * np.abs(true).max()
     assert np.corrcoef(found.ravel(), true.ravel())[0, 1] > 0.999
+
+
+def test_mixed_int4_stays_close(tmp_path: Path) -> None:
+    model = tiny.write_gguf(tiny.tiny_model("qwen2"), tmp_path / "m.gguf")
+    found, true = run(compiled(tmp_path / "m.gguf", tmp_path / "w", "mixed"), IDS), tiny.logits(model, IDS)
+    assert np.corrcoef(found.ravel(), true.ravel())[0, 1] > 0.98
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from bethink.engine.files import words_of_gguf
 from bethink.engine.openvino.recipes import Recipe, recipe_of
 from bethink.errors import BethinkError
@@ -64,33 +62,21 @@ def convert(task: Task, tell: Tell) -> dict[str, Any]:
 def _write_model(task: Task, header: GgufHeader, recipe: Recipe, work: Path, tell: Tell) -> dict[str, Any]:
     import openvino as ov
 
-    from bethink.engine.openvino import network
-    from bethink.engine.openvino.weights import WeightFiles
+    from bethink.engine.openvino.assembly import Assembly, calibrate, quantised_together
+    from bethink.engine.openvino.network import plan_from_gguf
 
-    plan = network.plan_from_gguf(header)
+    plan = plan_from_gguf(header)
     if (work / "openvino_model.xml").exists():
         return asdict(plan.shape)
     pieces = work / "pieces"
     pieces.mkdir(exist_ok=True)
-    files = WeightFiles(Path(task.gguf), header, plan, pieces, recipe)
-    sizes = {tensor.name: tensor.n_elements for tensor in header.tensors if len(tensor.shape) > 1}
-    total, done = sum(sizes.values()), 0
-
-    def constant(path: Path) -> Any:
-        # Copy-on-write, because OpenVINO wants arrays it may write to; nothing writes, so nothing is copied.
-        return network.ops.constant(np.load(path, mmap_mode="c"), shared_memory=True)
-
-    def weight(name: str, is_table: bool) -> Any:
-        nonlocal done
-        stored = files.table(name) if is_table else files.matrix(name)
-        done += sizes[name]
-        tell("weights", min(done / total, 1.0))
-        return network.stored_weight(stored, constant, name)
-
-    model = network.build(plan, weight, files.vector)
+    if recipe.int4_suffixes:
+        calibrate(Path(task.gguf), header, plan, pieces, tell)
+    made = Assembly(Path(task.gguf), header, plan, pieces, recipe, tell)
+    made.model.set_rt_info(str(quantised_together(header)), ["runtime_options", "DYNAMIC_QUANTIZATION_GROUP_SIZE"])
     tell("writing", None)
-    ov.save_model(model, work / "part.xml", compress_to_fp16=False)
-    del model
+    ov.save_model(made.model, work / "part.xml", compress_to_fp16=False)
+    del made
     (work / "part.bin").replace(work / "openvino_model.bin")
     (work / "part.xml").replace(work / "openvino_model.xml")
     shutil.rmtree(pieces)

@@ -31,6 +31,8 @@ ARCHITECTURES = ("llama", "qwen2", "qwen3")
 Array = npt.NDArray[Any]
 MakeWeight = Callable[[str, bool], Any]
 """(GGUF tensor name, whether it is the table of embeddings) -> a node that is this weight as float32, rows first."""
+MakeConstant = Callable[[Path, tuple[int, int, int] | None], Any]
+"""(`.npy` file, None or the shape of the u4 values that its bytes hold two by two) -> a constant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,21 +79,35 @@ def plan_from_gguf(header: GgufHeader) -> Plan:
     )
 
 
-def build(plan: Plan, weight: MakeWeight, vector: Callable[[str], Array]) -> ov.Model:
-    """The model. `weight` gives matrices as nodes, `vector` gives norms, biases and rope factors as float32 arrays."""
-    return _Builder(plan, weight, vector).build()
+def build(
+    plan: Plan,
+    weight: MakeWeight,
+    vector: Callable[[str], Array],
+    watch: Callable[[str, Any], None] = lambda _name, _node: None,
+) -> ov.Model:
+    """The model. `weight` gives matrices as nodes, `vector` gives norms, biases and rope factors as float32 arrays.
+
+    `watch` is told of each layer's feed-forward input: (layer's name, node).
+    """
+    return _Builder(plan, weight, vector, watch).build()
 
 
-def stored_weight(stored: StoredMatrix, constant: Callable[[Path], Any], name: str) -> Any:
-    """A stored matrix as float32: (value - zero) * scale for each row, in the form OpenVINO keeps compressed."""
-    values = constant(stored.values)
+def stored_weight(stored: StoredMatrix, constant: MakeConstant, name: str) -> Any:
+    """A stored matrix as float32: (value - zero) * scale for each row or group, in the form OpenVINO keeps
+    compressed."""
+    groups = stored.group_shape
+    values = constant(stored.values, groups)
     values.set_friendly_name(name)
     if stored.scales is None:
         return ops.convert(values, "f32")
     shifted = ops.convert(values, "f16")
     if stored.zeros is not None:
-        shifted = ops.subtract(shifted, ops.convert(constant(stored.zeros), "f16"))
-    return ops.convert(ops.multiply(shifted, constant(stored.scales)), "f32")
+        one_a_group = (*groups[:2], 1) if groups else None
+        shifted = ops.subtract(shifted, ops.convert(constant(stored.zeros, one_a_group), "f16"))
+    scaled = ops.multiply(shifted, constant(stored.scales, None))
+    if groups:
+        scaled = ops.reshape(scaled, _i64([groups[0], groups[1] * groups[2]]), False)
+    return ops.convert(scaled, "f32")
 
 
 def rows_in_order(rows: Array, n_heads: int) -> Array:
@@ -101,11 +117,15 @@ def rows_in_order(rows: Array, n_heads: int) -> Array:
 
 @dataclass(frozen=True, slots=True)
 class StoredMatrix:
-    """What stands for one matrix on disk. `scales` and `zeros` are one a row, where there are any."""
+    """What stands for one matrix on disk. `scales` and `zeros` are one a row, where there are any.
+
+    With `group_shape` (rows, groups, columns of a group) values and zeros are packed u4, scales one a group.
+    """
 
     values: Path
     scales: Path | None = None
     zeros: Path | None = None
+    group_shape: tuple[int, int, int] | None = None
 
 
 @dataclass(slots=True)
@@ -121,8 +141,10 @@ class _Shared:
 
 
 class _Builder:
-    def __init__(self, plan: Plan, weight: MakeWeight, vector: Callable[[str], Array]) -> None:
-        self.plan, self.shape, self.weight, self.vector = plan, plan.shape, weight, vector
+    def __init__(
+        self, plan: Plan, weight: MakeWeight, vector: Callable[[str], Array], watch: Callable[[str, Any], None]
+    ) -> None:
+        self.plan, self.shape, self.weight, self.vector, self.watch = plan, plan.shape, weight, vector, watch
         self.sinks: list[Any] = []
 
     def build(self) -> ov.Model:
@@ -167,6 +189,7 @@ class _Builder:
         attended = self._attention(name, layer, self._norm(hidden, f"{name}.attn_norm.weight"), shared)
         hidden = ops.add(hidden, self._linear(attended, f"{name}.attn_output"))
         normed = self._norm(hidden, f"{name}.ffn_norm.weight")
+        self.watch(name, normed)
         gate = ops.swish(self._linear(normed, f"{name}.ffn_gate"))
         up = self._linear(normed, f"{name}.ffn_up")
         return ops.add(hidden, self._linear(ops.multiply(gate, up), f"{name}.ffn_down"))

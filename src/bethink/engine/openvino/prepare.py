@@ -35,7 +35,8 @@ NEEDED_BYTES = 900 << 20
 class Preparing:
     """One moment of a preparation. `fraction` of the stage, where it can be told.
 
-    Stages: `waiting` (another process prepares the same model), `reading`, `weights`, `writing`, `tokenizer`, `tuning`.
+    Stages: `waiting` (another process prepares the same model), `reading`, `weights`, `calibrating`, `writing`,
+    `tokenizer`, `tuning`.
     """
 
     name: str

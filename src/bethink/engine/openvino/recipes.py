@@ -1,6 +1,7 @@
 """The precisions a model can be prepared in, by the labels that users see.
 
-int8 is what accuracy allows everywhere (docs/precision tells what each one costs); f16 is for measuring against.
+docs/guide/precision.md tells what each one costs. Which one a model gets is the catalogue's choice; int8 is the one
+that cost no model anything measurable.
 """
 
 from __future__ import annotations
@@ -15,14 +16,19 @@ DEFAULT_PRECISION = "int8"
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How matrices are stored. `bits_per_weight` counts scales and zero points too."""
+    """How matrices are stored. `int4_suffixes` name those that are kept in calibrated int4 groups; the rest is `kind`.
+
+    `bits_per_weight` counts scales and zero points too; where a recipe mixes, it is that of a 1.5B model.
+    """
 
     kind: Literal["f16", "int8"]
     bits_per_weight: float
+    int4_suffixes: tuple[str, ...] = ()
 
 
 RECIPES: dict[str, Recipe] = {
     "int8": Recipe("int8", 8.03),
+    "mixed": Recipe("int8", 6.15, ("ffn_gate.weight", "ffn_up.weight")),
     "f16": Recipe("f16", 16.0),
 }
 

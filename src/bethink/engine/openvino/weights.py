@@ -16,6 +16,8 @@ import numpy.typing as npt
 from gguf import GGMLQuantizationType
 from gguf.quants import dequantize
 
+from bethink.engine.openvino.calibration import moments_file
+from bethink.engine.openvino.int4 import group_of, inverse_factor, packed, quantise_groups
 from bethink.engine.openvino.network import Array, Plan, StoredMatrix, rows_in_order
 from bethink.engine.openvino.recipes import Recipe
 from bethink.errors import CapabilityMissing
@@ -30,7 +32,7 @@ class WeightFiles:
     """Reads matrices of `gguf` and keeps them in `folder` as `recipe` wants them."""
 
     def __init__(self, gguf: Path, header: GgufHeader, plan: Plan, folder: Path, recipe: Recipe) -> None:
-        self._plan, self._folder, self._kind = plan, folder, recipe.kind
+        self._plan, self._folder, self._kind, self._int4 = plan, folder, recipe.kind, recipe.int4_suffixes
         self._tensors = {tensor.name: tensor for tensor in header.tensors}
         self._bytes: npt.NDArray[np.uint8] = np.memmap(gguf, dtype=np.uint8, mode="r")
 
@@ -42,6 +44,9 @@ class WeightFiles:
 
     def matrix(self, name: str) -> StoredMatrix:
         """The stored form of a matrix that is multiplied with, made now unless an earlier run made it."""
+        tensor = self._tensors[name]
+        if name.endswith(self._int4) and self._int4 and (group := group_of(tensor.shape[0])):
+            return self._grouped(tensor, group)
         return self._form(name, name, "u8")
 
     def table(self, name: str) -> StoredMatrix:
@@ -50,6 +55,21 @@ class WeightFiles:
         Signed, so that it never equals the output matrix: OpenVINO merges what is equal and then unpacks it to floats.
         """
         return self._form(name, f"{name}.table", "i8")
+
+    def _grouped(self, tensor: TensorInfo, group: int) -> StoredMatrix:
+        """In int4, rounded by the moments that `calibration` left in the folder."""
+        values, scales, zeros = (self._folder / f"{tensor.name}.int4{part}.npy" for part in ("", ".scales", ".zeros"))
+        n_columns, n_rows = tensor.shape
+        if not values.exists():
+            factor = inverse_factor(np.load(moments_file(self._folder, tensor.name)))
+            made = [quantise_groups(rows, group, factor) for rows in self._chunks(tensor)]
+            np.save(scales, np.concatenate([part.scales for part in made]))
+            np.save(zeros, packed(np.concatenate([part.zeros for part in made])))
+            unfinished = values.with_suffix(".part")
+            with unfinished.open("wb") as file:
+                np.save(file, np.concatenate([packed(part.values) for part in made]))
+            unfinished.replace(values)
+        return StoredMatrix(values, scales, zeros, (n_rows, n_columns // group, group))
 
     def _form(self, name: str, file: str, kind: Literal["u8", "i8"]) -> StoredMatrix:
         values, scales, zeros = (self._folder / f"{file}{part}.npy" for part in ("", ".scales", ".zeros"))
