@@ -149,13 +149,20 @@ class Store:
                 _delete(place)
         return Removed(name, freed, ())
 
+    def holds(self, name_or_ref: str) -> bool:
+        """Whether there is something to remove under that name: a model, or an unfinished download."""
+        name = self.canonical_name(name_or_ref)
+        return manifest_path(self.manifests, name).exists() or self._partial_note(name) is not None
+
+    def _partial_note(self, name: str) -> Path | None:
+        return next((n for n in sorted(self.partial.glob("*/name")) if n.read_text(encoding="utf-8") == name), None)
+
     def _remove_partial(self, asked: str, name: str) -> Removed:
-        for note in sorted(self.partial.glob("*/name")):
-            if note.read_text(encoding="utf-8") == name:
-                with self._held(note.parent.name, name):
-                    freed = size_of(note.parent)
-                    _delete(note.parent)
-                return Removed(name, freed, ())
+        if (note := self._partial_note(name)) is not None:
+            with self._held(note.parent.name, name):
+                freed = size_of(note.parent)
+                _delete(note.parent)
+            return Removed(name, freed, ())
         raise UnknownModel(f"{asked} is not on this machine", "`bethink models list` shows what is")
 
     @contextmanager

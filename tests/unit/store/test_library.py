@@ -56,6 +56,14 @@ async def test_a_file_edited_in_place_is_never_served_under_its_old_hash(rig: Ri
     assert not rig.store.blob_path(first.sha256).exists()
 
 
+async def test_a_piece_of_a_model_is_refused_with_what_to_do(rig: Rig, tmp_path: Path) -> None:
+    path = a_file(tmp_path, "m-00001-of-00003.gguf", gguf({"split.count": 3, "split.no": 0}))
+    with pytest.raises(InvalidModelFile, match="one of 3 pieces") as raised:
+        await rig.pull(str(path))
+    assert "llama-gguf-split --merge" in raised.value.hint
+    assert rig.store.list() == ()
+
+
 async def test_removing_a_linked_file_leaves_the_users_own(rig: Rig, tmp_path: Path) -> None:
     path = a_file(tmp_path)
     await rig.pull(str(path))
