@@ -127,6 +127,11 @@ def test_rm_asks_unless_told_not_to(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("models", "rm", "-y", "hf:org/m") == 3
 
 
+def test_rm_does_not_ask_about_what_is_not_here(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("models", "rm", "hf:org/nothing") == 3
+    assert "is not on this machine" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("command", [["pull"], ["models", "list"], ["models", "show"], ["models", "rm"], ["models"]])
 def test_every_help_text_has_examples(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(*command, "--help") == 0
