@@ -59,7 +59,13 @@ _OPTIONS = (
     click.option(
         "--budget", type=COUNT, metavar="TOKENS", help="Tokens of thought a path may take; 0 answers at once."
     ),
-    click.option("--within", "within_s", type=Duration(), metavar="TIME", help="Be done in 20s, 2m, … after loading."),
+    click.option(
+        "--within",
+        "within_s",
+        type=Duration(),
+        metavar="TIME",
+        help="Be done in 20s, 2m, …, loading the model included.",
+    ),
     click.option("--paths", type=PATHS, metavar="N", help="At most so many chains of thought, which then vote."),
     click.option(
         "--check", type=Check(), default="auto", show_default=True, help="How answers are compared and checked."
