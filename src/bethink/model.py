@@ -229,7 +229,7 @@ class Run:
 
     def _lead(self, path: PathResult) -> str:
         """What stands before an answer that states the outcome of a thought."""
-        return self.model.profile.answer_lead if path.thinking else ""
+        return self.model.profile.answer_lead if path.thinking and path.closed_by != "budget" else ""
 
     def _path(self, index: int, emit: Callable[[Event], None]) -> Path:
         model, plan, request = self.model, self.plan, self.request
