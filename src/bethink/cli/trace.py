@@ -25,6 +25,10 @@ Format = Literal["html", "json", "md"]
 FORMATS: tuple[Format, ...] = ("html", "json", "md")
 
 
+def _offer_ids(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    return [name for name in ("last", *(file.stem for file in trace_files(_folder()))) if name.startswith(incomplete)]
+
+
 @click.group()
 def trace() -> None:
     """See who decided what in an earlier request.
@@ -55,7 +59,7 @@ def list_traces(count: int, is_json: bool) -> None:
 
 
 @trace.command()
-@click.argument("id", default="last")
+@click.argument("id", default="last", shell_complete=_offer_ids)
 @click.option("--path", "number", type=click.IntRange(min=1), help="Tell this path instead of the one that answered.")
 @click.option("--all", "is_all", is_flag=True, help="Tell every path.")
 def show(id: str, number: int | None, is_all: bool) -> None:
@@ -67,7 +71,7 @@ def show(id: str, number: int | None, is_all: bool) -> None:
 
 
 @trace.command()
-@click.argument("id", default="last")
+@click.argument("id", default="last", shell_complete=_offer_ids)
 @click.option("--format", "form", type=click.Choice(FORMATS), help="html (the default), json or md.")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path, allow_dash=True), help="A file, or - for standard output."
@@ -97,7 +101,7 @@ def export(id: str, form: Format | None, output: Path | None, is_opened: bool) -
 
 
 @trace.command()
-@click.argument("ids", metavar="[ID]...", nargs=-1)
+@click.argument("ids", metavar="[ID]...", nargs=-1, shell_complete=_offer_ids)
 @click.option("--all", "is_all", is_flag=True, help="Remove every trace.")
 @click.option("--older-than", "age_s", type=Age(), metavar="TIME", help="Remove those older than 30d, 2w, 12h, …")
 @click.option("--keep", type=click.IntRange(min=0), metavar="N", help="Remove all but the newest N.")

@@ -148,6 +148,8 @@ def test_names_are_completed() -> None:
     assert offered(["pull"], "qwen3:4b") == ["qwen3:4b", "qwen3:4b-q5_k_m", "qwen3:4b-q6_k", "qwen3:4b-q8_0"]
     assert offered(["pull"], "w") == ["wheel:"]
     assert offered(["models", "rm"], "") == ["hf:org/m"]
+    assert offered(["ask", "-m"], "smollm2:1") == offered(["chat", "--model"], "smollm2:1") == ["smollm2:135m"]
+    assert offered(["ask", "--engine"], "o") == ["openvino"]
     assert [item.type for item in shell.get_completions(["pull"], "./x")] == ["file"]
 
 

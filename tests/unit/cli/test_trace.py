@@ -8,8 +8,9 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from click.shell_completion import ShellComplete
 
-from bethink.cli.main import main
+from bethink.cli.main import cli, main
 from bethink.cli.terminal import UNICODE
 from bethink.cli.trace_chart import axis_of, vote_moments
 from bethink.cli.trace_notes import notes
@@ -241,6 +242,15 @@ def test_traces_are_removed_by_id_by_age_by_number_or_all(
 def test_removing_asks_for_one_clear_choice_and_removes_nothing_otherwise(folder: Path, arguments: list[str]) -> None:
     assert main(["trace", "rm", *arguments]) == 2
     assert len(remaining(folder)) == 2
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("command", ["show", "export", "rm"])
+def test_ids_are_completed_newest_first(command: str) -> None:
+    shell = ShellComplete(cli, {}, "bethink", "_BETHINK_COMPLETE")
+    offered = [item.value for item in shell.get_completions(["trace", command], "")]
+    assert offered == ["last", SECOND, "20261123-204501-3f9a2c"]
+    assert [item.value for item in shell.get_completions(["trace", command], SECOND[:15])] == [SECOND]
 
 
 def test_notes_hold_whatever_a_thought_holds(made_trace: Trace) -> None:
