@@ -12,7 +12,9 @@ checked, so what is found here is what it claims to be.
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -117,6 +119,18 @@ class Store:
         """Every prepared form of a blob that is on this machine."""
         found = sorted((self.home / "prepared").glob(f"{sha256[:16]}-*"))
         return tuple(_prepared(path) for path in found if path.is_dir() and not path.name.endswith(".part"))
+
+    def require_home(self) -> None:
+        """Raises: StoreError: nothing can be kept there."""
+        try:
+            self.home.mkdir(parents=True, exist_ok=True)
+            if not os.access(self.home, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        except OSError as error:
+            raise StoreError(
+                f"models cannot be kept in {self.home}: {error.strerror}",
+                "set BETHINK_HOME to a folder that you may write to",
+            ) from error
 
     def lock(self, key: str) -> FileLock:
         """Guards everything that one key names; the system frees it when its holder dies."""

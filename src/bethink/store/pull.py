@@ -40,13 +40,15 @@ async def pull(
 ) -> LocalModel:
     """The model that `ref` (a name, a reference or a path) stands for, downloaded if it is not here.
 
-    Raises: UnknownModel, SourceUnreachable (every source is named), HashMismatch, InvalidModelFile, DiskFull.
+    Raises: UnknownModel, SourceUnreachable (every source is named), HashMismatch, InvalidModelFile, DiskFull,
+    StoreError (the store cannot be written).
     """
     meter = Meter(store.canonical_name(ref), on_progress)
     if local := _already_here(store, ref):
         meter.say("done", f"{local.name} is here already", local.source)
         return local
     entry, reference = store.catalogue.find(ref), parse_reference(ref)
+    store.require_home()
     if isinstance(reference, PathRef):
         return await adopt(store, reference.path, meter)
     if entry is None and reference is None:
