@@ -252,8 +252,9 @@ async def test_a_hub_that_refuses_connections_is_named_at_once(rig: Rig, home: P
         address: tuple[str, int] = free.getsockname()
     settings = rig.peer.settings(home, hf_endpoint=f"http://127.0.0.1:{address[1]}")
     began = time.monotonic()
-    with pytest.raises(SourceUnreachable, match=r"Hugging Face .* cannot be reached"):
+    with pytest.raises(SourceUnreachable, match=r"Hugging Face .* cannot be reached") as raised:
         await pull(rig.store, "hf:org/m", None, settings)
+    assert "check the network" in raised.value.hint
     assert time.monotonic() - began < 5
 
 
