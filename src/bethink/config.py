@@ -15,8 +15,12 @@ from pathlib import Path
 
 from platformdirs import user_data_dir
 
+from bethink.errors import UsageError
+
 HUGGING_FACE = "https://huggingface.co"
 MODELSCOPE = "https://www.modelscope.cn"
+TRACES_MB = 500
+"""Some thousand questions. A vote of eight short thoughts is 100 kB, sixteen of the longest are 25 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,8 @@ class PackageIndexes:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`home` holds every file that bethink keeps: models, what was prepared from them, traces."""
+    """`home` holds every file that bethink keeps: models, what was prepared from them, traces. Traces take at most
+    `traces_bytes` (None: no limit; 0: none is written)."""
 
     home: Path
     hf_endpoint: str = HUGGING_FACE
@@ -44,21 +49,41 @@ class Settings:
     ms_endpoint: str = MODELSCOPE
     indexes: PackageIndexes = PackageIndexes()
     ca_file: str | None = None
+    traces_bytes: int | None = TRACES_MB * 1_000_000
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
-        """BETHINK_HOME moves the home; HF_ENDPOINT, HF_TOKEN and MODELSCOPE_ENDPOINT are what their own tools read."""
+        """BETHINK_HOME moves the home; HF_ENDPOINT, HF_TOKEN and MODELSCOPE_ENDPOINT are what their own tools read.
+
+        Raises: UsageError: BETHINK_TRACES_MB is no number.
+        """
         env = os.environ if environ is None else environ
         home = env.get("BETHINK_HOME") or user_data_dir("bethink", appauthor=False)
         indexes = _package_indexes(env)
         return cls(
             home=Path(home).expanduser().absolute(),
+            traces_bytes=_traces_bytes(env.get("BETHINK_TRACES_MB", "").strip().lower()),
             hf_endpoint=(env.get("HF_ENDPOINT") or HUGGING_FACE).rstrip("/"),
             hf_token=env.get("HF_TOKEN") or None,
             ms_endpoint=(env.get("MODELSCOPE_ENDPOINT") or MODELSCOPE).rstrip("/"),
             indexes=indexes,
             ca_file=env.get("SSL_CERT_FILE") or env.get("REQUESTS_CA_BUNDLE") or indexes.ca_file,
         )
+
+
+def _traces_bytes(value: str) -> int | None:
+    if value in ("all", "none"):
+        return None if value == "all" else 0
+    try:
+        megabytes = float(value or TRACES_MB)
+    except ValueError:
+        megabytes = -1.0
+    if not 0 <= megabytes < 1e9:
+        raise UsageError(
+            f"BETHINK_TRACES_MB is {value!r}, which is no number of megabytes",
+            f"a number ({TRACES_MB} is usual), none to keep no traces, or all to keep every one",
+        )
+    return int(megabytes * 1e6)
 
 
 def _package_indexes(env: Mapping[str, str]) -> PackageIndexes:

@@ -14,8 +14,8 @@ A `Run` belongs to the event loop that iterates it; a `Model` may be shared by m
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path as FilePath
@@ -40,7 +40,7 @@ from bethink.thinking.policies.deadline import Deadline
 from bethink.thinking.policies.loops import LoopGuard
 from bethink.thinking.policies.user import Control, User
 from bethink.thinking.vote import VoteRule, verdict
-from bethink.trace import Trace, new_trace_id, now_iso, result_record
+from bethink.trace import Trace, keep_trace, new_trace_id, now_iso, result_record
 from bethink.types import (
     Event,
     Finished,
@@ -66,9 +66,9 @@ CHECKS = ("auto", "none", "math")
 
 @dataclass(slots=True)
 class Model:
-    """A loaded model. `stop_ids` end a turn; `traces` is where finished traces are kept (None: nowhere); `escapes` is
-    how often a loop is escaped before the thought is closed (None: loops are not looked for, which only measurements
-    want)."""
+    """A loaded model. `stop_ids` end a turn; `traces` is where finished traces are kept (None: nowhere), in at most
+    `traces_bytes` (None: no limit); `escapes` is how often a loop is escaped before the thought is closed (None: loops
+    are not looked for, which only measurements want)."""
 
     engine: Engine
     tokenizer: Tokenizer
@@ -77,20 +77,22 @@ class Model:
     ref: ModelRef
     stop_ids: tuple[int, ...]
     traces: FilePath | None = None
+    traces_bytes: int | None = None
     rule: VoteRule = field(default_factory=VoteRule)
     escapes: int | None = 2
+    load_s: float = 0.0
 
-    def think(self, request: Request, *, started_at: float | None = None) -> Run:
-        """Begin to think; iterate the run for its events. `started_at` (on the event loop's clock) lets a deadline
-        count from earlier.
+    def think(self, request: Request, *, counts_loading: bool = False) -> Run:
+        """Begin to think; iterate the run for its events. `counts_loading`: the model was loaded for this question, so
+        its seconds and its deadline count from before that.
 
         Raises: UsageError, ContextFull, CapabilityMissing.
         """
-        return Run(self, request, started_at)
+        return Run(self, request, self.load_s if counts_loading else 0.0)
 
-    async def answer(self, request: Request) -> Result:
+    async def answer(self, request: Request, *, counts_loading: bool = False) -> Result:
         """Think, and return only the result."""
-        async for event in self.think(request):
+        async for event in self.think(request, counts_loading=counts_loading):
             if isinstance(event, Finished):
                 return event.result
         raise UsageError("the run ended without a result")
@@ -122,11 +124,12 @@ class Model:
 
 @dataclass(slots=True)
 class Run:
-    """One request while it runs: an async iterator of events that ends with `Finished`."""
+    """One request while it runs: an async iterator of events that ends with `Finished`. It started `load_s` seconds
+    before it is iterated."""
 
     model: Model
     request: Request
-    started_at: float | None = None
+    load_s: float = 0.0
     control: Control = field(default_factory=Control)
     trace: Trace = field(init=False)
     plan: Plan = field(init=False)
@@ -188,7 +191,7 @@ class Run:
         self.control.wants_stop = True
 
     async def __aiter__(self) -> AsyncIterator[Event]:
-        self._began = asyncio.get_running_loop().time() if self.started_at is None else self.started_at
+        self._began = asyncio.get_running_loop().time() - self.load_s
         queue: asyncio.Queue[Event | None] = asyncio.Queue()
         yield Started(len(self._prompt.ids), self.plan.budget, self.plan.n_paths, self.plan.effort, self.plan.notes)
         task = asyncio.create_task(self._drive(queue.put_nowait))
@@ -209,7 +212,7 @@ class Run:
             new_path=lambda index: self._path(index, emit),
             n_paths=self.plan.n_paths,
             rule=self.model.rule,
-            extract=lambda answer, thinking: compared_answer(answer, thinking, lead=self._lead),
+            extract=self._compared,
             group=classes,
             trace=self.trace,
             emit=emit,
@@ -218,16 +221,15 @@ class Run:
         result = self._result(council, winner)
         self.trace.result = result_record(result)
         if self.model.traces is not None:
-            try:
-                await asyncio.to_thread(self.trace.save, self.model.traces)
-            except StoreError as error:  # an answer is never lost because its trace is
-                logging.getLogger("bethink").warning("the trace is not kept: %s", error)
+            await asyncio.to_thread(keep_trace, self.trace, self.model.traces, self.model.traces_bytes)
         emit(Finished(result))
 
-    @property
-    def _lead(self) -> str:
-        """What stands before an answer that follows a thought."""
-        return self.model.profile.answer_lead if self.plan.thinking_tokens > 0 or self.request.thought else ""
+    def _compared(self, path: PathResult) -> str | None:
+        return compared_answer(path.answer, path.thinking, lead=self._lead(path))
+
+    def _lead(self, path: PathResult) -> str:
+        """What stands before an answer that states the outcome of a thought."""
+        return self.model.profile.answer_lead if path.thinking and path.closed_by != "budget" else ""
 
     def _path(self, index: int, emit: Callable[[Event], None]) -> Path:
         model, plan, request = self.model, self.plan, self.request
@@ -285,7 +287,7 @@ class Run:
         firsts = [p.first_token_s for p in council.paths if p.first_token_s is not None]
         answers = [p.first_answer_token_s for p in council.paths if p.first_answer_token_s is not None]
         first = min(firsts, default=None)
-        decode_s = total_s - (first or 0.0)
+        decode_s = total_s - (self.load_s if first is None else first)
         return Result(
             answer=winner.answer,
             thinking=winner.thinking,
@@ -293,7 +295,9 @@ class Run:
             finish_reason=winner.finish_reason,
             verdict=self._verdict(council, winner),
             usage=usage,
-            timing=Timing(first, min(answers, default=None), total_s, usage.completion_tokens / max(decode_s, 1e-6)),
+            timing=Timing(
+                first, min(answers, default=None), total_s, usage.completion_tokens / max(decode_s, 1e-6), self.load_s
+            ),
             model=self.model.ref,
             engine=self.model.engine.info.name,
             seed=self.seed,
@@ -336,14 +340,23 @@ def load(
 
     Raises: StoreError (unknown, unreachable, does not fit), EngineError.
     """
+    since_s = time.monotonic()
+
+    def report(progress: object) -> None:
+        """What is reported is done only once; loading is what comes after it."""
+        nonlocal since_s
+        if on_progress is not None:
+            on_progress(progress)
+        since_s = time.monotonic()
+
     settings = settings or Settings.from_env()
     store = Store(settings.home)
     name = name or default_model()
     try:
         local = store.get(name)
     except StoreError:
-        local = asyncio.run(pull(store, name, on_progress))
-    opened, files = open_engine(store, local, engine=engine, precision=precision, on_progress=on_progress)
+        local = asyncio.run(pull(store, name, report))
+    opened, files = open_engine(store, local, engine=engine, precision=precision, on_progress=report)
     tokenizer, template = files.tokenizer, files.template
     profile = choose(family=local.family, name=f"{local.name} {files.model_name}", template=template.source)
     return Model(
@@ -353,7 +366,9 @@ def load(
         profile=profile,
         ref=ModelRef(local.name, local.sha256),
         stop_ids=stop_ids(tokenizer, profile.stop, files.eos_ids),
-        traces=settings.home / "traces",
+        traces=settings.home / "traces" if settings.traces_bytes != 0 else None,
+        traces_bytes=settings.traces_bytes,
+        load_s=time.monotonic() - since_s,
     )
 
 
@@ -371,6 +386,7 @@ def stop_ids(tokenizer: Tokenizer, texts: Sequence[str], more: Sequence[int]) ->
 def ask(question: str, *, model: str | None = None, system: str | None = None, **limits: object) -> Result:
     """Load a model, think once, and return the result. For more than one question, `load` a model and keep it.
 
+    The seconds of `within_s` and of the result's timing count from before the model is loaded.
     `limits` are the fields of `Request`: effort, budget, within_s, max_tokens, paths, check, seed, temperature,
     thought. Raises: UsageError, StoreError, EngineError.
     """
@@ -380,4 +396,4 @@ def ask(question: str, *, model: str | None = None, system: str | None = None, *
     except TypeError as error:
         raise UsageError(f"unknown setting: {error}", "see bethink.types.Request") from error
     with load(model) as loaded:
-        return asyncio.run(loaded.answer(request))
+        return asyncio.run(loaded.answer(request, counts_loading=True))

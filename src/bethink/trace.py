@@ -1,16 +1,19 @@
 """`Trace`: the whole truth of one request: every token with its phase and origin, every decision with its cause.
 
 The display, the evaluation, the training and the lineage all read this one record. A trace is written once, when its
-request is over, as one JSON file; a kill before that loses the trace and never leaves half of one.
+request is over, as one JSON file; a kill before that loses the trace and never leaves half of one. The folder of traces
+keeps to a limit: the oldest make room, never one that was just written.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import logging
+import re
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +24,11 @@ from bethink.types import Decided, Phase, Result
 
 Origin = Literal["sampled", "forced"]
 FORMAT = 1
+FRESH_S = 60.0
+"""A trace so young was just written, perhaps by another process, and stays whatever the limit says."""
+ABANDONED_S = 86400.0
+"""A half-written file so old belongs to a process that was killed."""
+_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}")
 
 
 @dataclass(slots=True)
@@ -110,6 +118,73 @@ def _path(raw: Mapping[str, Any]) -> TracedPath:
     tokens = [TracedToken(**t) for t in cast("list[dict[str, Any]]", raw["tokens"])]
     others: dict[str, Any] = {key: value for key, value in raw.items() if key != "tokens"}
     return TracedPath(tokens=tokens, **others)
+
+
+def keep_trace(trace: Trace, folder: Path, limit_bytes: int | None) -> None:
+    """Save, and make room; what fails is told to the log only, since an answer is never lost because its trace is."""
+    log = logging.getLogger("bethink")
+    try:
+        trace.save(folder)
+    except StoreError as error:
+        log.warning("the trace is not kept: %s", error)
+        return
+    try:
+        if limit_bytes is not None:
+            prune_traces(folder, limit_bytes, now_s=time.time())
+    except StoreError as error:
+        log.warning("traces take more than their limit: %s", error)
+
+
+def trace_files(folder: Path) -> list[Path]:
+    """All traces, newest first. Ids sort by time."""
+    return sorted(folder.glob("[!.]*.json"), key=lambda file: file.stem, reverse=True) if folder.is_dir() else []
+
+
+def remove_traces(files: Iterable[Path]) -> tuple[int, int]:
+    """Delete; one that is gone already is no error. Returns how many there were and the bytes they held.
+
+    Raises: StoreError: one cannot be deleted.
+    """
+    n_files = n_bytes = 0
+    for file in files:
+        try:
+            size = file.stat().st_size
+            file.unlink()
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise StoreError(f"{file} cannot be removed: {error.strerror}", "check the rights of its folder") from error
+        n_files, n_bytes = n_files + 1, n_bytes + size
+    return n_files, n_bytes
+
+
+def prune_traces(folder: Path, limit_bytes: int, *, now_s: float) -> tuple[int, int]:
+    """Delete the oldest traces of bethink's own naming until what is left holds at most `limit_bytes`, and what killed
+    processes left. `now_s` is the time since the epoch. Returns how many traces went and the bytes they held.
+
+    Raises: StoreError.
+    """
+    room, outgrown = limit_bytes, list[Path]()
+    for file in trace_files(folder):
+        state = _state(file)
+        if state is None or not _ID.fullmatch(file.stem):
+            continue
+        size, written_s = state
+        room -= size
+        if room < 0 and now_s - written_s > FRESH_S:
+            outgrown.append(file)
+    parts = [(file, _state(file)) for file in folder.glob(".*.part")]
+    remove_traces(file for file, state in parts if state is not None and now_s - state[1] > ABANDONED_S)
+    return remove_traces(outgrown)
+
+
+def _state(file: Path) -> tuple[int, float] | None:
+    """Size and time of writing; None when another process was faster, or it is no file."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return (found.st_size, found.st_mtime) if file.is_file() else None
 
 
 def new_trace_id() -> str:

@@ -55,7 +55,8 @@ class Request:
     """One question to a model, with the limits its thinking must keep.
 
     `budget` bounds sampled thinking tokens (None: no bound but `max_tokens`); `max_tokens` bounds one path's whole
-    completion; `within_s` is a deadline in seconds from the start of the request; `paths` is the most chains of thought
+    completion; `within_s` is a deadline in seconds from the start of the request (where a question loads its own model,
+    from before that, but after what is only done once: fetching and preparing); `paths` is the most chains of thought
     that may be spent (None: the effort decides). `thought` resumes from an edited thought. `check` names the verifier.
     """
 
@@ -93,12 +94,16 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Seconds from the start of the request; None where the thing never happened."""
+    """Seconds from the start of the request; None where the thing never happened.
+
+    `load_s` of them passed before the model could be asked: nothing where it was loaded already.
+    """
 
     first_token_s: float | None
     first_answer_token_s: float | None
     total_s: float
     tokens_per_s: float
+    load_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bethink.config import HUGGING_FACE, PackageIndexes, Settings
+from bethink.errors import UsageError
 
 
 @pytest.fixture
@@ -28,6 +29,20 @@ def configure_pip(folder: Path, text: str) -> None:
 def test_bethink_home_moves_the_home(env: dict[str, str], tmp_path: Path) -> None:
     assert Settings.from_env(env | {"BETHINK_HOME": str(tmp_path / "b")}).home == tmp_path / "b"
     assert Settings.from_env(env).home.is_absolute()
+
+
+@pytest.mark.parametrize(
+    ("value", "limit"),
+    [("", 500_000_000), ("20", 20_000_000), (" 0.5 ", 500_000), ("0", 0), ("none", 0), ("ALL", None)],
+)
+def test_traces_keep_to_a_limit_that_can_be_set(env: dict[str, str], value: str, limit: int | None) -> None:
+    assert Settings.from_env(env | {"BETHINK_TRACES_MB": value}).traces_bytes == limit
+
+
+@pytest.mark.parametrize("value", ["-1", "nan", "inf", "many", "5 GB"])
+def test_a_limit_of_traces_that_is_none_is_refused(env: dict[str, str], value: str) -> None:
+    with pytest.raises(UsageError, match="BETHINK_TRACES_MB"):
+        Settings.from_env(env | {"BETHINK_TRACES_MB": value})
 
 
 def test_the_hubs_are_where_their_own_tools_look(env: dict[str, str]) -> None:

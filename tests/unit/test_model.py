@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,45 @@ async def test_usage_is_the_sum_over_all_paths_and_the_trace_agrees(tmp_path: Pa
     assert saved.result is not None
     assert saved.result["answer"] == result.answer
     assert saved.result["usage"]["completion_tokens"] == sampled
+
+
+async def test_old_traces_make_room_for_the_one_just_written(tmp_path: Path) -> None:
+    old = tmp_path / "20260101-000000-abcdef.json"
+    old.write_text("{}")
+    os.utime(old, (0, 0))
+    model = make_model(voters(["7"]), traces=tmp_path)
+    model.traces_bytes = 1
+    result = await model.answer(asked(paths=1))
+    assert [file.stem for file in tmp_path.iterdir()] == [result.trace_id]
+
+
+async def test_an_old_trace_that_cannot_be_removed_costs_no_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    old = tmp_path / "20260101-000000-abcdef.json"
+    old.write_text("{}")
+    os.utime(old, (0, 0))
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "unlink", refuse)  # what a folder of another user does
+    model = make_model(voters(["7"]), traces=tmp_path)
+    model.traces_bytes = 1
+    result = await model.answer(asked(paths=1))
+    assert (tmp_path / f"{result.trace_id}.json").is_file()
+    assert "traces take more than their limit" in caplog.text
+
+
+async def test_a_deadline_counts_from_before_the_model_was_loaded_where_it_was_loaded_for_the_question() -> None:
+    model = make_model({"assistant\n": " ".join(f"word{n}" for n in range(500)), LEAD: "7"}, token_delay_s=0.01)
+    model.load_s = 60.0
+    request = asked(paths=1, within_s=61.0)
+    result = await model.answer(request, counts_loading=True)
+    assert (result.closed_by, result.timing.load_s) == ("deadline", 60.0)
+    assert 60 < result.timing.total_s < 61.5
+    assert result.timing.tokens_per_s > 10  # a rate of thinking, not of loading
+    assert (await model.answer(request)).timing.load_s == 0
 
 
 def finished(events: list[Event]) -> Result:

@@ -104,7 +104,7 @@ def _answer(options: Options, request: Request, terminal: Terminal, *, is_json: 
     from bethink.cli.turn import take_turn
 
     with load_model(options, terminal) as model:
-        run = model.think(request)
+        run = model.think(request, counts_loading=True)
         display = open_display(terminal, hides_thought=options.hide_thought, is_json=is_json)
         turn = asyncio.run(take_turn(run, display))
     if is_json and turn.result is not None:
@@ -114,10 +114,16 @@ def _answer(options: Options, request: Request, terminal: Terminal, *, is_json: 
     elif is_json:
         _print_error("interrupted", "interrupted before there was an answer", "")
     if shows_trace and turn.result is not None:
-        where = f" ({model.traces / turn.result.trace_id}.json)" if model.traces else ""
-        line = f"trace {turn.result.trace_id}{where}: bethink trace show {turn.result.trace_id}"
-        terminal.err.print(Text(line), soft_wrap=True)
+        terminal.err.print(Text(_where(turn.result.trace_id, model.traces)), soft_wrap=True)
     return INTERRUPTED if turn.is_stopped else 0
+
+
+def _where(trace_id: str, folder: Path | None) -> str:
+    """Where the trace of a request is; a folder that cannot be written was complained about already."""
+    file = folder / f"{trace_id}.json" if folder else None
+    if file is None or not file.is_file():
+        return "no trace of this request was kept" + ("" if file else " (BETHINK_TRACES_MB says so)")
+    return f"trace {trace_id} ({file}): bethink trace show {trace_id}"
 
 
 def _print_error(code: str, message: str, hint: str) -> None:

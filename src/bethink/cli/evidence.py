@@ -14,6 +14,9 @@ CLOSINGS: dict[ClosedBy, str] = {
     "user": "the thought was closed by you",
 }
 
+WORTH_SAYING_S = 0.5
+"""A load that is shorter explains nothing."""
+
 
 def closing(result: Result) -> str:
     """What ended the thought. Without a thought there was nothing to close."""
@@ -51,7 +54,8 @@ def cost(result: Result) -> str:
     parts = [(usage.thinking_tokens, "thinking"), (usage.answer_tokens, "answer"), (usage.probe_tokens, "probe")]
     parts.append((usage.discarded_tokens, "discarded"))
     tokens = " + ".join(f"{n:,} {what}" for n, what in parts if n) or "0"
-    return f"{tokens} tokens, {seconds(timing.total_s)}, {timing.tokens_per_s:.0f} tokens/s"
+    loading = f" (loading {seconds(timing.load_s)})" if timing.load_s >= WORTH_SAYING_S else ""
+    return f"{tokens} tokens, {seconds(timing.total_s)}{loading}, {timing.tokens_per_s:.0f} tokens/s"
 
 
 def seconds(value: float) -> str:

@@ -24,12 +24,18 @@ QUIET_S = 0.3
 def load_model(options: Options, terminal: Terminal) -> Model:
     """The model the user named, or this machine's default; fetched and prepared first where that was not done yet.
 
+    Its `load_s` counts what had to be imported for it as well.
+
     Raises: StoreError, EngineError.
     """
+    since_s = time.monotonic()
     with Loading(terminal, f"loading {options.model or 'the default model'}") as loading:
         from bethink.model import load  # imports the store and an engine: only when something is really asked
 
-        return load(options.model, engine=options.engine, precision=options.precision, on_progress=loading.update)
+        imports_s = time.monotonic() - since_s
+        model = load(options.model, engine=options.engine, precision=options.precision, on_progress=loading.update)
+        model.load_s += imports_s
+        return model
 
 
 @dataclass(slots=True)

@@ -29,6 +29,10 @@ EXIT_INTERRUPTED = 130
 EXIT_PIPE_CLOSED = 141
 
 SHELLS = ("bash", "zsh", "fish")
+BASH_COLONS = """
+# A model's name holds a colon, at which bash would begin a new word.
+COMP_WORDBREAKS=${COMP_WORDBREAKS//:}
+"""
 
 COMMANDS: dict[str, str] = {
     "ask": "bethink.cli.ask:ask",
@@ -140,7 +144,7 @@ def completion(shell: str) -> None:
     script = get_completion_class(shell)
     if script is None:
         raise click.BadParameter(f"click knows no completion for {shell}")
-    click.echo(script(cli, {}, "bethink", "_BETHINK_COMPLETE").source())
+    click.echo(script(cli, {}, "bethink", "_BETHINK_COMPLETE").source() + (BASH_COLONS if shell == "bash" else ""))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

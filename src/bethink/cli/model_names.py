@@ -57,6 +57,10 @@ class ModelName(click.ParamType[str]):
         return found
 
 
+def offer_engines(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    return [name for name in ("openvino", "llamacpp") if name.startswith(incomplete)]
+
+
 def open_store() -> Store:
     """The store that the environment names."""
     from bethink.config import Settings

@@ -314,7 +314,7 @@ def rm(names: tuple[str, ...], yes: bool) -> None:
     """
     store = open_store()
     for name in dict.fromkeys(names):
-        if not yes and not _agreed(store, name):
+        if not yes and store.holds(name) and not _agreed(store, name):
             click.echo(f"{name} stays")
             continue
         removed = store.remove(name)

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from bethink.cli.model_names import ModelName, offer_engines
 from bethink.cli.parameters import AT_LEAST_ONE, COUNT, EFFORT, PATHS, SEED, Check, Duration, Temperature
 from bethink.types import Effort, Message, Request
 
@@ -54,12 +55,24 @@ class Options:
 
 
 _OPTIONS = (
-    click.option("-m", "--model", metavar="NAME", help="A model's name, reference or path (`bethink models list`)."),
+    click.option(
+        "-m",
+        "--model",
+        type=ModelName(),
+        metavar="NAME",
+        help="A model's name, reference or path (`bethink models list`).",
+    ),
     click.option("--effort", type=EFFORT, default="auto", show_default=True, help="How much thinking to spend."),
     click.option(
         "--budget", type=COUNT, metavar="TOKENS", help="Tokens of thought a path may take; 0 answers at once."
     ),
-    click.option("--within", "within_s", type=Duration(), metavar="TIME", help="Be done in 20s, 2m, … after loading."),
+    click.option(
+        "--within",
+        "within_s",
+        type=Duration(),
+        metavar="TIME",
+        help="Be done in 20s, 2m, …, loading the model included.",
+    ),
     click.option("--paths", type=PATHS, metavar="N", help="At most so many chains of thought, which then vote."),
     click.option(
         "--check", type=Check(), default="auto", show_default=True, help="How answers are compared and checked."
@@ -68,7 +81,7 @@ _OPTIONS = (
     click.option("--temperature", type=Temperature(), metavar="T", help="0 is greedy; by default the model's own."),
     click.option("--system", metavar="TEXT", help="The system message."),
     click.option("--max-tokens", type=AT_LEAST_ONE, metavar="N", help="Tokens a path may take, thought and answer."),
-    click.option("--engine", metavar="NAME", help="openvino or llamacpp."),
+    click.option("--engine", metavar="NAME", shell_complete=offer_engines, help="openvino or llamacpp."),
     click.option("--precision", metavar="NAME", help="The precision of the prepared weights."),
     click.option("--no-color", is_flag=True, help="No colours (as the variable NO_COLOR does)."),
     click.option("--hide-thought", is_flag=True, help="Show the answer only; the thought is still in the trace."),

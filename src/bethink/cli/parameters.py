@@ -26,6 +26,8 @@ CHECKS_LATER = ("code", "schema")
 
 _DURATION = re.compile(r"(?:(?P<h>\d+(?:\.\d+)?)h)?(?:(?P<m>\d+(?:\.\d+)?)m)?(?:(?P<s>\d+(?:\.\d+)?)s?)?", re.ASCII)
 
+_AGE = re.compile(r"(\d{1,6}(?:\.\d{1,6})?)([mhdw])", re.ASCII)
+
 
 class Duration(click.ParamType[float]):
     """Seconds, written as `90`, `20s`, `1.5m`, `1m30s` or `1h`."""
@@ -44,6 +46,20 @@ class Duration(click.ParamType[float]):
         if not 0 < total_s <= 7 * 86400:
             self.fail(f"{str(value)!r} is not between a moment and a week; write 20s or 2m", param, ctx)
         return total_s
+
+
+class Age(click.ParamType[float]):
+    """Seconds, written as `30d`, `2w` or `12h`."""
+
+    name = "age"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        match = _AGE.fullmatch(str(value).strip().lower())
+        if match is None:
+            self.fail(f"{str(value)!r} is not an age; write 12h, 30d or 2w", param, ctx)
+        return float(match[1]) * {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}[match[2]]
 
 
 class Temperature(click.ParamType[float]):

@@ -1,9 +1,10 @@
-"""`bethink trace`: look back at a request: list the traces, show one in the terminal, export one as a page."""
+"""`bethink trace`: look back at a request: list the traces, show one in the terminal, export one as a page, let go."""
 
 from __future__ import annotations
 
 import json
 import sys
+import time
 import webbrowser
 from pathlib import Path
 from typing import Literal
@@ -11,15 +12,21 @@ from typing import Literal
 import click
 from rich.text import Text
 
+from bethink.cli.model_names import megabytes
+from bethink.cli.parameters import Age
 from bethink.cli.terminal import open_terminal
-from bethink.cli.trace_story import chosen, find_trace, trace_files
+from bethink.cli.trace_story import chosen, find_trace
 from bethink.cli.trace_view import COLUMNS, row_of, table, view
 from bethink.config import Settings
 from bethink.errors import StoreError, UsageError
-from bethink.trace import Trace, TracedPath
+from bethink.trace import Trace, TracedPath, remove_traces, trace_files
 
 Format = Literal["html", "json", "md"]
 FORMATS: tuple[Format, ...] = ("html", "json", "md")
+
+
+def _offer_ids(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    return [name for name in ("last", *(file.stem for file in trace_files(_folder()))) if name.startswith(incomplete)]
 
 
 @click.group()
@@ -52,7 +59,7 @@ def list_traces(count: int, is_json: bool) -> None:
 
 
 @trace.command()
-@click.argument("id", default="last")
+@click.argument("id", default="last", shell_complete=_offer_ids)
 @click.option("--path", "number", type=click.IntRange(min=1), help="Tell this path instead of the one that answered.")
 @click.option("--all", "is_all", is_flag=True, help="Tell every path.")
 def show(id: str, number: int | None, is_all: bool) -> None:
@@ -64,7 +71,7 @@ def show(id: str, number: int | None, is_all: bool) -> None:
 
 
 @trace.command()
-@click.argument("id", default="last")
+@click.argument("id", default="last", shell_complete=_offer_ids)
 @click.option("--format", "form", type=click.Choice(FORMATS), help="html (the default), json or md.")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path, allow_dash=True), help="A file, or - for standard output."
@@ -91,6 +98,44 @@ def export(id: str, form: Format | None, output: Path | None, is_opened: bool) -
     click.echo(f"wrote {output}", err=True)
     if is_opened and not webbrowser.open(output.absolute().as_uri()):
         click.echo("no browser was found; open the file yourself", err=True)
+
+
+@trace.command()
+@click.argument("ids", metavar="[ID]...", nargs=-1, shell_complete=_offer_ids)
+@click.option("--all", "is_all", is_flag=True, help="Remove every trace.")
+@click.option("--older-than", "age_s", type=Age(), metavar="TIME", help="Remove those older than 30d, 2w, 12h, …")
+@click.option("--keep", type=click.IntRange(min=0), metavar="N", help="Remove all but the newest N.")
+def rm(ids: tuple[str, ...], is_all: bool, age_s: float | None, keep: int | None) -> None:
+    """Remove traces.
+
+    \b
+      bethink trace rm last
+      bethink trace rm --older-than 30d
+      bethink trace rm --keep 100
+    """
+    ways = [bool(ids), is_all, age_s is not None, keep is not None]
+    if sum(ways) != 1:
+        fault = "nothing says which traces to remove" if not any(ways) else "that names traces in more than one way"
+        raise UsageError(fault, "give ids, or --all, or --older-than 30d, or --keep 100")
+    folder = _folder()
+    files = trace_files(folder)
+    if ids:
+        files = list(dict.fromkeys(find_trace(folder, name) for name in ids))
+    elif age_s is not None:
+        files = [file for file in files if _written_s(file) < time.time() - age_s]
+    elif keep is not None:
+        files = files[keep:]
+    n_files, n_bytes = remove_traces(files)
+    freed = f"; {megabytes(n_bytes)} are free again" if n_files else ""
+    click.echo(f"removed {n_files} trace{'' if n_files == 1 else 's'}{freed}")
+
+
+def _written_s(file: Path) -> float:
+    """When, in seconds since the epoch; a file that is gone by now is not old."""
+    try:
+        return file.stat().st_mtime
+    except OSError:
+        return time.time()
 
 
 def _form_of(output: Path | None) -> Format:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from bethink.errors import UsageError
-from bethink.trace import Trace, TracedPath, TracedToken
+from bethink.trace import Trace, TracedPath, TracedToken, trace_files
 from bethink.types import Decided
 
 Speaker = Literal["thinking", "answer", "forced", "taken back"]
@@ -144,8 +144,3 @@ def find_trace(folder: Path, name: str) -> Path:
 
 def _begins(trace_id: str, name: str) -> bool:
     return trace_id.startswith(name) or trace_id.rpartition("-")[2].startswith(name)
-
-
-def trace_files(folder: Path) -> list[Path]:
-    """All traces, newest first. Ids sort by time."""
-    return sorted(folder.glob("[!.]*.json"), key=lambda file: file.stem, reverse=True) if folder.is_dir() else []

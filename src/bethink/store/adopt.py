@@ -22,6 +22,7 @@ from bethink.store.manifest import manifest_path, read_manifest
 from bethink.store.offer import FOLDER_SUFFIXES, OPENVINO_MODEL
 from bethink.store.progress import Meter
 from bethink.store.record import record, settle
+from bethink.store.shards import refuse_shard
 
 
 async def adopt(store: Store, path: Path, meter: Meter) -> LocalModel:
@@ -70,7 +71,7 @@ def _require_free_name(store: Store, name: str, path: Path) -> None:
 
 
 def _draft_file(path: Path, draft: Path, on_bytes: Callable[[int], None]) -> Assembled:
-    read_header(path)
+    refuse_shard(path.name, read_header(path))
     _link_or_copy(path, draft)
     return Assembled(draft, hash_file(draft, on_bytes), draft.stat().st_size, path.name)
 

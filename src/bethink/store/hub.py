@@ -20,11 +20,11 @@ from bethink.errors import SourceUnreachable, UnknownModel
 from bethink.store.fetch import RemoteFile, ask
 from bethink.store.offer import FOLDER_SUFFIXES, OPENVINO_MODEL, FileOffer, FolderOffer, Offer, safe_name
 from bethink.store.reference import HubRef
+from bethink.store.shards import JOIN_SHARDS, is_shard
 
 # The quantisation taken when a reference names no file: the first of these that is there.
 PREFERRED = ("q4_k_m", "q4_k_s", "q5_k_m", "q4_0", "q5_k_s", "q6_k", "q8_0", "bf16", "f16")
 MAX_PAGES = 20
-_SHARD = re.compile(r"-\d{5}-of-\d{5}\.gguf$", re.IGNORECASE)
 _SHA256 = re.compile(r'"?([0-9a-f]{64})"?')
 
 
@@ -134,11 +134,12 @@ def _choose(ref: HubRef, listing: Sequence[_Listed]) -> _Listed:
     if ref.file is not None:
         wanted = ref.file.lower()
         models = [f for f in models if fnmatchcase(f.path.lower(), wanted)]
-    whole = [f for f in models if not _SHARD.search(f.path)]
+    whole = [f for f in models if not is_shard(f.path)]
     if models and not whole:
+        others = [f.path for f in listing if f.path.lower().endswith(".gguf") and not is_shard(f.path)]
         raise UnknownModel(
             f"{ref} is cut into {len(models)} pieces there, which bethink does not join",
-            "name a repository that has it as one file",
+            (f"name one that is whole, as in {ref.hub}:{ref.repo}:{others[0]}, or " if others else "") + JOIN_SHARDS,
         )
     if len(whole) == 1:
         return whole[0]

@@ -12,7 +12,9 @@ checked, so what is found here is what it claims to be.
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -118,6 +120,18 @@ class Store:
         found = sorted((self.home / "prepared").glob(f"{sha256[:16]}-*"))
         return tuple(_prepared(path) for path in found if path.is_dir() and not path.name.endswith(".part"))
 
+    def require_home(self) -> None:
+        """Raises: StoreError: nothing can be kept there."""
+        try:
+            self.home.mkdir(parents=True, exist_ok=True)
+            if not os.access(self.home, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        except OSError as error:
+            raise StoreError(
+                f"models cannot be kept in {self.home}: {error.strerror}",
+                "set BETHINK_HOME to a folder that you may write to",
+            ) from error
+
     def lock(self, key: str) -> FileLock:
         """Guards everything that one key names; the system frees it when its holder dies."""
         folder = self.home / "locks"
@@ -149,13 +163,20 @@ class Store:
                 _delete(place)
         return Removed(name, freed, ())
 
+    def holds(self, name_or_ref: str) -> bool:
+        """Whether there is something to remove under that name: a model, or an unfinished download."""
+        name = self.canonical_name(name_or_ref)
+        return manifest_path(self.manifests, name).exists() or self._partial_note(name) is not None
+
+    def _partial_note(self, name: str) -> Path | None:
+        return next((n for n in sorted(self.partial.glob("*/name")) if n.read_text(encoding="utf-8") == name), None)
+
     def _remove_partial(self, asked: str, name: str) -> Removed:
-        for note in sorted(self.partial.glob("*/name")):
-            if note.read_text(encoding="utf-8") == name:
-                with self._held(note.parent.name, name):
-                    freed = size_of(note.parent)
-                    _delete(note.parent)
-                return Removed(name, freed, ())
+        if (note := self._partial_note(name)) is not None:
+            with self._held(note.parent.name, name):
+                freed = size_of(note.parent)
+                _delete(note.parent)
+            return Removed(name, freed, ())
         raise UnknownModel(f"{asked} is not on this machine", "`bethink models list` shows what is")
 
     @contextmanager

@@ -32,6 +32,7 @@ from bethink.store.record import record, settle
 from bethink.store.reference import HubRef, PathRef, WheelRef, parse_reference
 
 # What one source may get wrong while the next is still worth asking.
+OFFLINE = "check the network and its proxy; a path to the file works too"
 _ASK_ANOTHER = (SourceUnreachable, UnknownModel, HashMismatch, InvalidModelFile)
 
 
@@ -40,13 +41,15 @@ async def pull(
 ) -> LocalModel:
     """The model that `ref` (a name, a reference or a path) stands for, downloaded if it is not here.
 
-    Raises: UnknownModel, SourceUnreachable (every source is named), HashMismatch, InvalidModelFile, DiskFull.
+    Raises: UnknownModel, SourceUnreachable (every source is named), HashMismatch, InvalidModelFile, DiskFull,
+    StoreError (the store cannot be written).
     """
     meter = Meter(store.canonical_name(ref), on_progress)
     if local := _already_here(store, ref):
         meter.say("done", f"{local.name} is here already", local.source)
         return local
     entry, reference = store.catalogue.find(ref), parse_reference(ref)
+    store.require_home()
     if isinstance(reference, PathRef):
         return await adopt(store, reference.path, meter)
     if entry is None and reference is None:
@@ -179,12 +182,12 @@ _VOUCHED: dict[HashFrom, str] = {
 def _none_served(name: str, failures: list[BethinkError]) -> BethinkError:
     """One error for all sources: the only failure itself, or the kind that tells most about what to do."""
     if len(failures) == 1:
+        if isinstance(failures[0], SourceUnreachable):
+            failures[0].hint = failures[0].hint or OFFLINE
         return failures[0]
     for kind in (HashMismatch, InvalidModelFile, SourceUnreachable):
         if worst := [failure for failure in failures if isinstance(failure, kind)]:
             reasons = "; ".join(str(failure) for failure in failures)
-            hint = next(
-                (f.hint for f in worst if f.hint), "check the network and its proxy; a path to the file works too"
-            )
+            hint = next((f.hint for f in worst if f.hint), OFFLINE)
             return kind(f"no source of {name} could serve it: {reasons}", hint)
     return UnknownModel(f"no source has {name}: " + "; ".join(str(f) for f in failures), failures[-1].hint)

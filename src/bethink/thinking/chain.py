@@ -6,8 +6,10 @@ once, kept or not; the text given out for the answer is never taken back.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate, islice
 from typing import Protocol
 
 from bethink.thinking.phases import PhaseTracker, Piece
@@ -27,6 +29,10 @@ class Codec(Protocol):
 
     def encode(self, text: str, /, *, parse_special: bool = True) -> list[int]: ...
     def detokenizer(self) -> Detokenizer: ...
+
+
+_SENTENCE_END = re.compile(r"\n|[^\W\d_][)}\]*$\"']{0,3}[.!?](?=\s)|[。！？]")
+"""A line, or a sentence; not the number before an item of a list."""
 
 
 @dataclass(slots=True)
@@ -55,6 +61,8 @@ class Chain:
     _kept: list[_Kept] = field(default_factory=list[_Kept])
     _phase_start: int = 0
     _answer_began_at: int | None = None
+    _n_ahead: int = 0
+    """Characters of the answer that were given out, and that the tracker holds back again after a roll back."""
 
     def __post_init__(self) -> None:
         self.ids = list(self.prompt_ids)
@@ -82,6 +90,16 @@ class Chain:
     @property
     def has_answer(self) -> bool:
         return bool(self.texts["answer"])
+
+    @property
+    def n_unfinished(self) -> int:
+        """How many sampled tokens at the end of the present phase follow its last whole sentence or line."""
+        here = self._kept[self._phase_start :]
+        n_sampled = next((n for n, kept in enumerate(reversed(here)) if kept.token.origin == "forced"), len(here))
+        texts = [kept.token.text for kept in here[len(here) - n_sampled :]]
+        whole = max((match.end() for match in _SENTENCE_END.finditer("".join(texts))), default=0)
+        starts = accumulate(map(len, texts), initial=0)
+        return sum(start >= whole for start in islice(starts, n_sampled))
 
     def append(
         self, token_id: int, origin: Origin, t: float, *, logprob: float | None = None, is_silent: bool = False
@@ -135,9 +153,12 @@ class Chain:
         self._replay()
 
     def roll_back_marker(self) -> int:
-        """Take back a thought that was opened again in the answer. Returns the id its marker began with."""
+        """Take back a thought that was opened again in the answer, as far as nobody has seen it. Returns the id its
+        marker began with."""
         first = self.ids[-1]
-        while len(self._kept) > self._phase_start and (self.tracker.n_reopened or self.tracker.is_marker_pending):
+        while len(self._kept) > self._phase_start and (
+            self.tracker.n_reopened or self.tracker.n_pending > self._n_ahead
+        ):
             first = self.ids[-1]
             self.roll_back(1)
         return first
@@ -164,9 +185,15 @@ class Chain:
             self.n_discarded += 1
 
     def _visible(self, pieces: list[Piece]) -> list[Piece]:
+        """What is new of `pieces`, which is noted as given out."""
+        new: list[Piece] = []
         for piece in pieces:
-            self.texts[piece.phase] += piece.text
-        return pieces
+            n_old = min(self._n_ahead, len(piece.text)) if piece.phase == "answer" else 0
+            self._n_ahead -= n_old
+            if text := piece.text[n_old:]:
+                new.append(Piece(piece.phase, text))
+                self.texts[piece.phase] += text
+        return new
 
     def _replay(self) -> None:
         """Set up tracker and detokenizer as if only the kept tokens had ever been seen."""
@@ -182,23 +209,26 @@ class Chain:
                 texts[piece.phase] += piece.text
         if self._answer_began_at == len(self._kept):
             self._replay_answer_start(texts)
-        visible = texts["answer"]
+        self._n_ahead = 0
         if self.phase == "answer":
+            n_shown = len(texts["answer"])
             texts["answer"] = answer_was
+            n_shown += self._restore_answer(answer_was, n_shown + self.tracker.n_held)
+            self._n_ahead = max(0, len(answer_was) - n_shown)
         self.texts = texts
-        self._restore_answer(visible, answer_was)
 
     def _replay_answer_start(self, texts: dict[Phase, str]) -> None:
         for piece in self.tracker.feed(self._detokenizer.flush()) + self.tracker.begin_answer():
             texts[piece.phase] += piece.text
 
-    def _restore_answer(self, visible: str, given_out: str) -> None:
-        """A roll back may cut a token whose text was given out in part; that part is forced, so that ids and text
-        agree."""
-        if self.phase == "answer" and len(visible) < len(given_out):
-            for token_id in self.codec.encode(given_out[len(visible) :], parse_special=False):
-                token = TracedToken(token_id, self._detokenizer.push(token_id), "answer", "forced", None, 0.0)
-                self.traced.tokens.append(token)
-                self.ids.append(token_id)
-                self._kept.append(_Kept(token, is_silent=False))
-                self.tracker.feed(token.text)
+    def _restore_answer(self, answer: str, n_standing: int) -> int:
+        """A roll back may cut a token whose text was given out in part; what of `answer` does not stand any more is
+        forced, so that ids and text agree. Returns how many characters the tracker gave out for it."""
+        n_shown = 0
+        for token_id in self.codec.encode(answer[n_standing:], parse_special=False) if answer[n_standing:] else []:
+            token = TracedToken(token_id, self._detokenizer.push(token_id), "answer", "forced", None, 0.0)
+            self.traced.tokens.append(token)
+            self.ids.append(token_id)
+            self._kept.append(_Kept(token, is_silent=False))
+            n_shown += sum(len(piece.text) for piece in self.tracker.feed(token.text))
+        return n_shown

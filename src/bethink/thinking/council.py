@@ -16,8 +16,8 @@ from bethink.thinking.vote import Grouping, Tally, VoteRule, is_decided, is_futi
 from bethink.trace import Trace
 from bethink.types import Decided, Event, PathDone, PathResult
 
-Extract = Callable[[str, str], str | None]
-"""(answer, thinking) -> the answer that is compared, or None."""
+Extract = Callable[[PathResult], str | None]
+"""What of a finished path is compared, or None."""
 
 
 @dataclass(slots=True)
@@ -55,7 +55,7 @@ class Council:
     async def _run_path(self, path: Path) -> None:
         result = await path.run()
         if not result.is_cancelled:
-            extracted = await asyncio.to_thread(self.extract, result.answer, result.thinking)
+            extracted = await asyncio.to_thread(self.extract, result)
             path.chain.traced.extracted = extracted
             result = replace(result, extracted=extracted)
         self.results.append(result)

@@ -319,6 +319,9 @@ class Path:
 
     def _close(self, reason: ClosedBy, cause: str) -> None:
         self._hot, self._ban = None, frozenset()
+        if reason == "budget" and not self.profile.is_native and self.sampling.json_schema is None:
+            self._reason_on(cause)
+            return
         is_empty = not self.chain.texts["thinking"]
         sentence = "" if reason == "natural" or is_empty else self.profile.handoff
         if self.profile.is_native:
@@ -328,6 +331,14 @@ class Path:
             self._show(self.chain.begin_answer())
             self._force(self.codec.encode(self.profile.answer_lead), is_silent=True)
         self._note_closed(reason, cause)
+
+    def _reason_on(self, cause: str) -> None:
+        """A plain model whose thought is cut has reached nothing yet, and would name an answer from nowhere: its answer
+        goes on with the reasoning instead, from the last whole sentence, so that it can be read by itself."""
+        if n := self.chain.n_unfinished:
+            self._roll_back(RollBack(n, "the budget was spent within a sentence; the answer says it whole"))
+        self._show(self.chain.begin_answer())
+        self._note_closed("budget", cause)
 
     def _stop(self, reason: FinishReason, cause: str) -> None:
         self._note("stop", cause or reason)

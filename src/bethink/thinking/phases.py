@@ -86,9 +86,14 @@ class PhaseTracker:
         return pieces
 
     @property
-    def is_marker_pending(self) -> bool:
-        """The last text may be the beginning of a marker."""
-        return bool(self._held)
+    def n_pending(self) -> int:
+        """How many of the last characters may be the beginning of a marker."""
+        return len(self._held)
+
+    @property
+    def n_held(self) -> int:
+        """How many characters are held back for whatever reason: half a marker, white space that may be the last."""
+        return len(self._trimmers[self.phase].held) + len(self._held)
 
     def has_text(self, phase: Phase) -> bool:
         return self._trimmers[phase].has_text

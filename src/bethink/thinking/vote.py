@@ -85,10 +85,12 @@ def is_futile(tally: Tally, rule: VoteRule) -> bool:
 
 
 def verdict(tally: Tally, rule: VoteRule) -> Verdict:
-    """What the vote says about its leader. A single answer is no evidence."""
+    """What the vote says about its leader. An answer that only one path gave is no evidence, nor is a tie."""
     if not tally.votes:
         return Verdict("vote", None, None, "no path gave an answer that can be compared", 0.0)
-    first, _ = tally.lead
-    is_sure = tally.n > 1 and tally.agreement >= rule.sure_share
-    why = f"{first} of {tally.n} paths agree" if tally.n > 1 else "a single path is no vote"
+    first, second = tally.lead
+    is_sure = first > max(1, second) and tally.agreement >= rule.sure_share
+    why = f"{first} of {tally.n} paths agree" if first > 1 else f"no two of {tally.n} paths agree"
+    if tally.n == 1:
+        why = "a single path is no vote"
     return Verdict("vote", True if is_sure else None, tally.votes[0].answer, why, tally.agreement, tally.votes)

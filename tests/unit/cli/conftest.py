@@ -27,8 +27,10 @@ CHATML = (
 )
 
 
-def scripted_model(script: Script, traces: Path | None = None, profile: str = "qwen3", **settings: float) -> Model:
-    """A `bethink.model.Model` that says what is written."""
+def scripted_model(
+    script: Script, traces: Path | None = None, profile: str = "qwen3", *, load_s: float = 0.0, **settings: float
+) -> Model:
+    """A `bethink.model.Model` that says what is written, and that took `load_s` to load."""
     from bethink.model import Model
 
     engine = ScriptedEngine(script, **settings)  # pyright: ignore[reportArgumentType]  # floats only
@@ -41,6 +43,7 @@ def scripted_model(script: Script, traces: Path | None = None, profile: str = "q
         ref=ModelRef("scripted:1b", "ab" * 32),
         stop_ids=(end,),
         traces=traces,
+        load_s=load_s,
     )
 
 

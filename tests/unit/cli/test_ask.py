@@ -33,7 +33,7 @@ KEYS = {
         "discarded_tokens",
         "completion_tokens",
     },
-    "timing": {"first_token_s", "first_answer_token_s", "total_s", "tokens_per_s"},
+    "timing": {"first_token_s", "first_answer_token_s", "total_s", "tokens_per_s", "load_s"},
     "model": {"name", "sha256"},
     "engine": str,
     "seed": int,
@@ -216,6 +216,23 @@ def test_an_edited_thought_is_gone_on_from(plays: Plays, capsys: pytest.CaptureF
     assert one_object(capsys.readouterr().out)["thinking"].strip() == "I know: it is five."
 
 
+def test_a_deadline_counts_loading_and_says_what_it_took(plays: Plays, capsys: pytest.CaptureFixture[str]) -> None:
+    plays(LONG, token_delay_s=0.005, load_s=30.0)
+    assert main(["ask", "q", "--json", "--within", "31s"]) == 0
+    record = one_object(capsys.readouterr().out)
+    assert record["closed_by"] == "deadline"
+    assert record["timing"]["load_s"] >= 30
+    assert 30 < record["timing"]["first_token_s"] < record["timing"]["total_s"] < 31.5
+
+
+def test_a_load_that_took_all_the_time_still_gets_an_answer(plays: Plays, capsys: pytest.CaptureFixture[str]) -> None:
+    plays(LONG, token_delay_s=0.005, load_s=30.0)
+    assert main(["ask", "q", "--json", "--within", "2s"]) == 0
+    record = one_object(capsys.readouterr().out)
+    assert (record["closed_by"], record["finish_reason"]) == ("deadline", "deadline")
+    assert record["answer"]
+
+
 def test_trace_says_where_it_is(plays: Plays, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plays(PLAY)
     assert main(["ask", "q", "--trace"]) == 0
@@ -223,6 +240,15 @@ def test_trace_says_where_it_is(plays: Plays, home: Path, capsys: pytest.Capture
     assert out == "It is \\boxed{4}.\n"
     file = next((home / "traces").glob("*.json"))
     assert str(file) in err
+
+
+def test_a_trace_that_was_not_kept_is_not_promised(
+    plays: Plays, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plays(PLAY)
+    (home / "traces").write_text("a file where the folder should be")
+    assert main(["ask", "q", "--trace"]) == 0
+    assert "no trace of this request was kept" in capsys.readouterr().err
 
 
 @contextmanager

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import click
 import pytest
@@ -144,6 +146,16 @@ def test_completion_prints_a_script_for_the_shell(shell: str) -> None:
     printed = bethink("completion", shell)
     assert printed.returncode == 0
     assert "_BETHINK_COMPLETE" in printed.stdout
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash here")
+def test_bash_takes_a_name_with_a_colon_for_one_word(tmp_path: Path) -> None:
+    script = tmp_path / "complete.sh"
+    script.write_text(bethink("completion", "bash").stdout + 'printf %s "$COMP_WORDBREAKS"\n')
+    shown = subprocess.run(
+        ["bash", "--norc", "-c", f"COMP_WORDBREAKS=' =:'; . {script}"], capture_output=True, text=True, check=True
+    )
+    assert shown.stdout == " ="
 
 
 def test_a_shell_completes_the_commands_from_the_list() -> None:

@@ -127,6 +127,11 @@ def test_rm_asks_unless_told_not_to(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("models", "rm", "-y", "hf:org/m") == 3
 
 
+def test_rm_does_not_ask_about_what_is_not_here(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("models", "rm", "hf:org/nothing") == 3
+    assert "is not on this machine" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("command", [["pull"], ["models", "list"], ["models", "show"], ["models", "rm"], ["models"]])
 def test_every_help_text_has_examples(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(*command, "--help") == 0
@@ -143,6 +148,8 @@ def test_names_are_completed() -> None:
     assert offered(["pull"], "qwen3:4b") == ["qwen3:4b", "qwen3:4b-q5_k_m", "qwen3:4b-q6_k", "qwen3:4b-q8_0"]
     assert offered(["pull"], "w") == ["wheel:"]
     assert offered(["models", "rm"], "") == ["hf:org/m"]
+    assert offered(["ask", "-m"], "smollm2:1") == offered(["chat", "--model"], "smollm2:1") == ["smollm2:135m"]
+    assert offered(["ask", "--engine"], "o") == ["openvino"]
     assert [item.type for item in shell.get_completions(["pull"], "./x")] == ["file"]
 
 

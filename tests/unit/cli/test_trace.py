@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import time
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from click.shell_completion import ShellComplete
 
-from bethink.cli.main import main
+from bethink.cli.main import cli, main
 from bethink.cli.terminal import UNICODE
 from bethink.cli.trace_chart import axis_of, vote_moments
 from bethink.cli.trace_notes import notes
@@ -207,6 +210,47 @@ def test_export_writes_each_form(folder: Path, tmp_path: Path, capsys: pytest.Ca
         assert (tmp_path / name).read_text().startswith(begins)
     assert main(["trace", "export", "last", "-o", str(folder / "no" / "t.html")]) == 2
     assert main(["trace", "export", "last", "-o", "-", "--open"]) == 2
+
+
+def remaining(folder: Path) -> list[str]:
+    return sorted(file.stem for file in folder.glob("*.json"))
+
+
+def test_traces_are_removed_by_id_by_age_by_number_or_all(
+    folder: Path, made_trace: Trace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = made_trace.id
+    os.utime(folder / f"{first}.json", (0, time.time() - 31 * 86400))
+    (folder / "20261123-204503-bbbbbb.json").write_text("{")  # broken ones can go as well
+    assert main(["trace", "rm", "--older-than", "30d"]) == 0
+    assert capsys.readouterr().out.startswith("removed 1 trace; ")
+    assert remaining(folder) == [SECOND, "20261123-204503-bbbbbb"]
+    assert main(["trace", "rm", "last", "bbb"]) == 0
+    assert remaining(folder) == [SECOND]
+    made_trace.save(folder)
+    assert main(["trace", "rm", "--keep", "1"]) == 0
+    assert remaining(folder) == [SECOND]
+    assert main(["trace", "rm", "--all"]) == 0
+    assert main(["trace", "rm", "--all"]) == 0
+    assert capsys.readouterr().out.endswith("removed 0 traces\n")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["--all", "--keep", "1"], ["last", "--all"], ["last", "nowhere"], ["--older-than", "soon"], ["--keep", "-1"]],
+)
+def test_removing_asks_for_one_clear_choice_and_removes_nothing_otherwise(folder: Path, arguments: list[str]) -> None:
+    assert main(["trace", "rm", *arguments]) == 2
+    assert len(remaining(folder)) == 2
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("command", ["show", "export", "rm"])
+def test_ids_are_completed_newest_first(command: str) -> None:
+    shell = ShellComplete(cli, {}, "bethink", "_BETHINK_COMPLETE")
+    offered = [item.value for item in shell.get_completions(["trace", command], "")]
+    assert offered == ["last", SECOND, "20261123-204501-3f9a2c"]
+    assert [item.value for item in shell.get_completions(["trace", command], SECOND[:15])] == [SECOND]
 
 
 def test_notes_hold_whatever_a_thought_holds(made_trace: Trace) -> None:

@@ -56,6 +56,23 @@ async def test_a_file_edited_in_place_is_never_served_under_its_old_hash(rig: Ri
     assert not rig.store.blob_path(first.sha256).exists()
 
 
+async def test_a_home_that_cannot_be_written_is_said_before_anything_is_asked(rig: Rig, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    rig.store = Store(tmp_path / "file" / "home")
+    with pytest.raises(StoreError, match="models cannot be kept in") as raised:
+        await rig.pull("hf:org/m")
+    assert "BETHINK_HOME" in raised.value.hint
+    assert rig.peer.asked == []
+
+
+async def test_a_piece_of_a_model_is_refused_with_what_to_do(rig: Rig, tmp_path: Path) -> None:
+    path = a_file(tmp_path, "m-00001-of-00003.gguf", gguf({"split.count": 3, "split.no": 0}))
+    with pytest.raises(InvalidModelFile, match="one of 3 pieces") as raised:
+        await rig.pull(str(path))
+    assert "llama-gguf-split --merge" in raised.value.hint
+    assert rig.store.list() == ()
+
+
 async def test_removing_a_linked_file_leaves_the_users_own(rig: Rig, tmp_path: Path) -> None:
     path = a_file(tmp_path)
     await rig.pull(str(path))

@@ -85,6 +85,18 @@ async def test_what_cannot_be_chosen_is_said_with_names(
     assert raised.value.hint
 
 
+async def test_a_model_in_pieces_is_refused_with_what_to_do(rig: Rig) -> None:
+    pieces = ["m-q8_0-00001-of-00002.gguf", "m-q8_0-00002-of-00002.gguf"]
+    rig.peer.repos["org/pieces"] = repo_of(*pieces)
+    with pytest.raises(UnknownModel, match="2 pieces") as raised:
+        await rig.pull("hf:org/pieces")
+    assert "llama-gguf-split --merge" in raised.value.hint
+    rig.peer.repos["org/both"] = repo_of(*pieces, "m-q4_0.gguf")
+    with pytest.raises(UnknownModel, match="2 pieces") as raised:
+        await rig.pull("hf:org/both:m-q8_0*")
+    assert raised.value.hint.startswith("name one that is whole, as in hf:org/both:m-q4_0.gguf, or fetch")
+
+
 @pytest.mark.parametrize("ref", ["hf:org/none", "ms:org/none", "hf:org/m:none.gguf"])
 async def test_a_repository_or_file_that_is_not_there_is_unknown(rig: Rig, ref: str) -> None:
     rig.peer.repos["org/m"] = {"m.gguf": TINY}
@@ -240,8 +252,9 @@ async def test_a_hub_that_refuses_connections_is_named_at_once(rig: Rig, home: P
         address: tuple[str, int] = free.getsockname()
     settings = rig.peer.settings(home, hf_endpoint=f"http://127.0.0.1:{address[1]}")
     began = time.monotonic()
-    with pytest.raises(SourceUnreachable, match=r"Hugging Face .* cannot be reached"):
+    with pytest.raises(SourceUnreachable, match=r"Hugging Face .* cannot be reached") as raised:
         await pull(rig.store, "hf:org/m", None, settings)
+    assert "check the network" in raised.value.hint
     assert time.monotonic() - began < 5
 
 

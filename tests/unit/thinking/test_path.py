@@ -4,12 +4,14 @@ why."""
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bethink.engine.scripted import Line
+from bethink.errors import CapabilityMissing
 from bethink.thinking.policies.deadline import Deadline
 from bethink.thinking.policies.loops import INJECTION
 from bethink.types import TextDelta, ThoughtClosed
@@ -62,6 +64,40 @@ async def test_a_plain_model_without_budget_answers_directly(make_rig: MakeRig) 
     assert (result.thinking, result.answer, result.closed_by) == ("", "It is 4.", "budget")
 
 
+async def test_a_plain_model_whose_thought_is_cut_reasons_on_in_its_answer(make_rig: MakeRig) -> None:
+    thought = "She sold 48 in April. In May she sold half as many, which is 24."
+    script = {"assistant\n": thought, "in April.": " In May it was half of that: 24. Together 72."}
+    rig = make_rig(script, profile=PROMPTED, budget=40)
+    result = await rig.run()
+    assert (result.thinking, result.closed_by) == ("She sold 48 in April.", "budget")
+    assert result.answer == "In May it was half of that: 24. Together 72."
+    assert (result.usage.thinking_tokens, result.usage.discarded_tokens) == (21, 19)
+    assert rig.streamed == {"thinking": result.thinking, "answer": result.answer}
+    assert rig.actions == ["roll_back", "close", "stop"]
+
+
+async def test_a_cut_thought_without_a_whole_sentence_is_said_again_as_the_answer(make_rig: MakeRig) -> None:
+    rig = make_rig({"assistant\n": "1. One and one and one is 3."}, profile=PROMPTED, budget=9)
+    result = await rig.run()
+    assert (result.thinking, result.answer, result.closed_by) == ("", "1. One and one and one is 3.", "budget")
+    assert result.usage.discarded_tokens == 9
+
+
+async def test_a_cut_thought_that_was_edited_keeps_what_the_user_wrote(make_rig: MakeRig) -> None:
+    rig = make_rig({"Say 48, ": "no, 24 is it."}, profile=PROMPTED, budget=5, thought="Say 48, ")
+    result = await rig.run()
+    assert (result.thinking, result.answer) == ("Say 48,", "no, 24 is it.")
+
+
+async def test_an_answer_held_to_a_schema_cannot_reason_on(make_rig: MakeRig) -> None:
+    rig = make_rig({"assistant\n": LONG, "**Final answer:** ": "4"}, profile=PROMPTED, budget=20)
+    rig.path.sampling = replace(rig.path.sampling, json_schema='{"type": "integer"}')
+    with pytest.raises(CapabilityMissing):  # the written engine knows no schemas; what it was to go on from is seen
+        await rig.run()
+    forced = "".join(t.text for t in rig.trace.paths[0].tokens if t.origin == "forced")
+    assert forced.endswith(PROMPTED.handoff + PROMPTED.answer_lead)
+
+
 async def test_a_turn_that_ends_inside_the_thought_is_closed_and_answered(make_rig: MakeRig) -> None:
     rig = make_rig({OPEN: "It must be 4.", "</think>\n\n": "It is 4."})
     result = await rig.run()
@@ -81,6 +117,14 @@ async def test_a_thought_opened_again_in_the_answer_is_taken_back(make_rig: Make
     assert result.answer == "It is 4."
     assert "think>" not in result.answer
     assert rig.streamed["answer"] == result.answer
+
+
+async def test_half_a_marker_before_a_whole_one_in_the_answer_ends_too(make_rig: MakeRig) -> None:
+    rig = make_rig({OPEN: "Two.</think>\n\n", "</think>\n\n": "4 <thi<think>Or not?</think>No."})
+    result = await rig.run()
+    assert result.answer == "4 <thi"
+    assert rig.streamed["answer"] == result.answer
+    assert len(rig.path.chain.traced.tokens) < 100
 
 
 async def test_a_stray_close_marker_never_shows(make_rig: MakeRig) -> None:

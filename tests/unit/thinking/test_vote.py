@@ -56,3 +56,14 @@ def test_one_path_is_no_evidence() -> None:
 def test_no_answer_at_all_is_unsure_not_a_crash() -> None:
     said = verdict(tally([None, None], by_equality), VoteRule())
     assert (said.passed, said.extracted) == (None, None)
+
+
+@pytest.mark.parametrize("answers", [["4", "5"], ["4", None], ["4", "4", "5", "5"]])
+def test_a_tie_and_an_answer_that_nobody_shares_are_unsure(answers: list[str | None]) -> None:
+    assert verdict(tally(answers, by_equality), VoteRule()).passed is None
+
+
+def test_what_the_vote_says_of_itself_is_true() -> None:
+    assert verdict(tally(["4", "5"], by_equality), VoteRule()).why == "no two of 2 paths agree"
+    said = verdict(tally(["4", "5", "4"], by_equality), VoteRule())
+    assert (said.passed, said.why) == (True, "2 of 3 paths agree")
