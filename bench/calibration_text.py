@@ -17,10 +17,8 @@ from bethink.model import Model
 from bethink.types import Message, Request
 
 QUESTIONS = (
-    "A baker sells loaves for 4 euros and rolls for 60 cents. On Monday she sold 35 loaves and 120 rolls. "
-    "What did she earn?",
-    "A tank holds 240 litres and leaks 3 litres an hour. A pump adds 11 litres an hour. "
-    "When is it full, if it starts half full?",
+    "A baker sells loaves for 4 euros and rolls for 60 cents. She sold 35 loaves and 120 rolls. What did she earn?",
+    "A tank holds 240 litres, leaks 3 litres an hour and gets 11. When is it full, if it starts half full?",
     "Three friends share a bill of 87.60 in the ratio 2 : 3 : 7. How much does each of them pay?",
     "Solve x^2 - 7x + 10 = 0 and explain each step.",
     "What is the sum of all odd numbers between 1 and 99? Show two ways.",

@@ -187,6 +187,9 @@ def _tell(error: BaseException, invocation: Invocation) -> int:
         case BethinkError():
             _say(str(cause), cause.hint)
             return cause.exit_code
+        case click.exceptions.NoArgsIsHelpError():
+            click.echo(cause.format_message(), err=True)
+            return cause.exit_code
         case click.UsageError():
             _say(cause.format_message(), f"`{cause.ctx.command_path} --help` shows how" if cause.ctx else "")
             return cause.exit_code

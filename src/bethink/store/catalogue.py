@@ -70,7 +70,7 @@ class Catalogue:
         """Raises: UnknownModel, naming the closest names."""
         if entry := self.find(name):
             return entry
-        close = difflib.get_close_matches(name.lower(), self.entries, n=3, cutoff=0.5)
+        close = difflib.get_close_matches(name.lower(), self.entries, n=3, cutoff=0.6)
         close = close or [known for known in self.entries if known.startswith(name.lower())][:3]
         guess = f"did you mean {' or '.join(close)}? " if close else ""
         raise UnknownModel(

@@ -161,3 +161,10 @@ def test_bash_takes_a_name_with_a_colon_for_one_word(tmp_path: Path) -> None:
 def test_a_shell_completes_the_commands_from_the_list() -> None:
     words = bethink(_BETHINK_COMPLETE="zsh_complete", COMP_WORDS="bethink co", COMP_CWORD="1").stdout
     assert words.splitlines()[:3] == ["plain", "completion", "Print the completion script of a shell."]
+
+
+def test_a_command_of_commands_shows_its_help_without_calling_it_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert door.main(["models"]) == 2
+    shown = capsys.readouterr().err
+    assert shown.startswith("Usage: bethink models")
+    assert "error:" not in shown
