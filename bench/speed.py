@@ -5,7 +5,8 @@
 Every arm samples the same number of tokens (T = 0.7, no stop tokens) from the same prompt, in a process of its own;
 arms take turns for `--rounds` rounds, and the ratios are of medians in this one run. The rate counts tokens between
 the first and the last of a batch, so that prefill is left out for all. llama.cpp runs with its prebuilt wheel's
-run-time dispatch, flash attention, continuous batching and one thread a core.
+run-time dispatch, flash attention, continuous batching and one thread a core; for each number of paths it may choose
+the faster of two caches, one that all paths share and one divided among just so many.
 """
 
 from __future__ import annotations
@@ -24,8 +25,10 @@ import numpy as np
 from table import machine, show
 
 from bethink.config import Settings
+from bethink.engine.llamacpp import LlamaCppEngine, LlamaCppSettings
 from bethink.engine.openvino.loading import settings_for
 from bethink.engine.openvino.tune import tune
+from bethink.engine.protocol import Engine
 from bethink.model import Model, load
 from bethink.store import Store
 from bethink.thinking.path import Limits
@@ -101,10 +104,14 @@ async def through_controller(model: Model, n: int) -> list[float]:
 
 
 async def through_engine(model: Model, n: int) -> list[float]:
+    return await decode(model.engine, prompt_ids(model), n)
+
+
+async def decode(engine: Engine, ids: tuple[int, ...], n: int) -> list[float]:
     times: list[float] = []
 
     async def run(index: int) -> None:
-        async for _ in model.engine.start(prompt_ids(model), sampling(index)):
+        async for _ in engine.start(ids, sampling(index)):
             times.append(time.perf_counter())
 
     await asyncio.gather(*(run(i) for i in range(n)))
@@ -149,10 +156,28 @@ def raw_genai(model_dir: Path, ids: tuple[int, ...], properties: dict[str, objec
     return found
 
 
+def llama_cpp(model_name: str) -> dict[int, float]:
+    """The faster of its two caches, for each number of paths."""
+    local = Store(Settings.from_env().home).get(model_name)
+    found: dict[int, float] = {}
+    with load(model_name, engine="llamacpp") as model:
+        found.update(measured(model, "engine"))
+        ids = prompt_ids(model)
+    for n in PATHS:
+        settings = LlamaCppSettings(kv_tokens=512 * n, n_parallel=n, is_kv_shared=False)
+        engine = LlamaCppEngine(local.path, local.sha256, settings=settings)
+        try:
+            engine.wait_until_loaded()
+            asyncio.run(decode(engine, ids, 1))
+            found[n] = max(found[n], rate(asyncio.run(decode(engine, ids, n))))
+        finally:
+            engine.close()
+    return found
+
+
 def arm(name: str, model_name: str) -> dict[int, float]:
     if name == "llama.cpp":
-        with load(model_name, engine="llamacpp") as model:
-            return measured(model, "engine")
+        return llama_cpp(model_name)
     with load(model_name, engine="openvino") as model:
         if name == "bethink":
             return measured(model, "controller")
