@@ -11,11 +11,14 @@ import io
 import os
 import sys
 import types
-from collections.abc import Callable
-from typing import Any
 
 from bethink.verify.judge.remote import Gone, Module, RemoteFunction, Unsure, Wire, read_frame, short
 from bethink.verify.judge.values import encode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # spelled out, because importing `typing` would take most of the start
+    from collections.abc import Callable
+    from typing import Any
 
 
 def main(argument: tuple[Any, ...]) -> None:

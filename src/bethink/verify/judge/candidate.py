@@ -9,10 +9,13 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Callable
-from typing import Any
 
 from bethink.verify.judge.values import CannotTravel, Remote, decode, encode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # spelled out, because importing `typing` would take most of the start
+    from collections.abc import Callable
+    from typing import Any
 
 _ABILITIES = (
     "__len__", "__iter__", "__next__", "__getitem__", "__setitem__", "__delitem__", "__contains__", "__bool__", "__call__",

@@ -10,10 +10,13 @@ from __future__ import annotations
 import builtins
 import os
 import sys
-from collections.abc import Callable, Iterator
-from typing import Any
 
 from bethink.verify.judge.values import CannotTravel, Remote, Unreadable, decode, encode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # spelled out, because importing `typing` would take most of the start
+    from collections.abc import Callable, Iterator
+    from typing import Any
 
 _LEAKS = frozenset({"startswith", "endswith", "issubset", "issuperset", "isdisjoint", "equals"})
 _BINARY = (

@@ -6,7 +6,10 @@ Runs inside the sandbox too, so it needs nothing but the interpreter.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # spelled out, because importing `typing` would take most of the start
+    from collections.abc import Callable
+
 
 MAX_DEPTH = 200
 
