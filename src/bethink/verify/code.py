@@ -12,12 +12,20 @@ from dataclasses import dataclass
 
 from bethink.types import Verdict
 from bethink.verify.behaviour import behaviours, classes_by_behaviour
-from bethink.verify.extract import extract_program
+from bethink.verify.extract import extract_program, is_program
 from bethink.verify.judge.session import judge
 from bethink.verify.judge.suite import UnreadableTests, defined_names, read_suite
 from bethink.verify.sandbox import Limits, Ran, Sandbox
 
-__all__ = ["StdioCase", "behaviours", "check_code", "check_stdio", "classes_by_behaviour", "extract_program"]
+__all__ = [
+    "StdioCase",
+    "behaviours",
+    "check_code",
+    "check_stdio",
+    "classes_by_behaviour",
+    "extract_program",
+    "is_program",
+]
 
 
 @dataclass(frozen=True, slots=True)

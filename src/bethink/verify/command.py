@@ -19,6 +19,7 @@ from bethink.errors import UsageError
 from bethink.types import Verdict
 
 MAX_SHOWN = 2000
+MAX_SHOWN_LINES = 20
 UNSURE = 5
 """The exit code by which a verifier says that it cannot tell; `bethink check` uses it too."""
 
@@ -75,7 +76,8 @@ def _finish(process: subprocess.Popen[bytes], answer: str, timeout_s: float) -> 
         _kill_group(process)
     threads[1].join(1)
     output = _CONTROL.sub("", bytes(tail).decode("utf-8", "replace")).strip()
-    return code, output if len(output) <= MAX_SHOWN else f"… {output[-MAX_SHOWN:]}"
+    shown = "\n".join(output[-MAX_SHOWN:].splitlines()[-MAX_SHOWN_LINES:])
+    return code, output if shown == output else f"… {shown}"
 
 
 def _feed(pipe: IO[bytes], data: bytes) -> None:

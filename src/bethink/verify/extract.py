@@ -36,6 +36,11 @@ def extract_program(text: str, *, entry_point: str | None = None) -> str | None:
     return _joined(defining)
 
 
+def is_program(text: str) -> bool:
+    """Whether a text as a whole is Python that does something."""
+    return len(text) <= MAX_CHARS and _looks_like_code(text.strip("\n"))
+
+
 def _blocks(text: str) -> list[str]:
     """What stands in fences, an unclosed one to the end of the text."""
     found: list[str] = []

@@ -37,7 +37,8 @@ def check_schema(schema: object, answer: str, *, timeout_s: float = 3.0) -> Verd
         case None:
             return Verdict("schema", None, text, f"could not be checked in {timeout_s:g} s")
         case {"invalid": str() as why}:
-            raise UsageError(f"the schema cannot be used: {why}", "nothing is fetched: put what it refers to under $defs")
+            hint = "put what it refers to under $defs" if "nothing is fetched" in why else ""
+            raise UsageError(f"the schema cannot be used: {why}", hint)
         case {"errors": list() as errors, "n": int() as n}:
             more = f" (and {n - len(errors)} more)" if n > len(errors) else ""
             why = "; ".join(map(str, errors)) + more if errors else "holds to the schema"
