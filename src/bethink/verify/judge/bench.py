@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # spelled out, because importing `typing` would take most of 
 
 
 def main(argument: tuple[Any, ...]) -> None:
-    """`argument`: code, functions, classes, wants_candidate, used (see `suite.Suite`), and the entry point or ''."""
+    """`argument`: code, functions, classes, wants_candidate, used, modules (see `suite.Suite`), and the entry point or ''."""
     requests, replies = os.dup(0), os.dup(1)
     null = os.open(os.devnull, os.O_RDWR)
     for fd in (0, 1):
@@ -57,12 +57,13 @@ class _Bench:
         classes: tuple[tuple[str, bool], ...],
         wants_candidate: bool,
         used: tuple[str, ...],
+        modules: tuple[str, ...],
         entry_point: str,
     ) -> tuple[bool | None, str]:
         """Whether the tests passed, and why or why not."""
         try:
             offered = self.load()
-            self.furnish(offered, used)
+            self.furnish(offered, used, modules)
             self.run("", lambda: exec(code, self.names))
             if wants_candidate:
                 candidate = self.candidate(offered, entry_point)
@@ -101,8 +102,9 @@ class _Bench:
             raise _Failed(f"error: the program raised {_told(error)} before any test") from None
         return value if isinstance(value, dict) else {}
 
-    def furnish(self, offered: dict[str, object], used: tuple[str, ...]) -> None:
-        """Give the tests the program's names. Never a builtin's: a program that replaced `abs` would judge itself."""
+    def furnish(self, offered: dict[str, object], used: tuple[str, ...], modules: tuple[str, ...]) -> None:
+        """Give the tests the program's names. Never a builtin's, nor a module's of the standard library: a program that
+        replaced `abs` or `math` would judge itself."""
         taken = sorted(name for name in offered if name in used and hasattr(builtins, name))
         if taken:
             raise self.wire.unsure(f"the program replaces the builtin {taken[0]}, which the tests use")
@@ -111,6 +113,7 @@ class _Bench:
                 value = _standard_module(value.name)
             if value is not None and not hasattr(builtins, name):
                 self.names[name] = value
+        self.names.update({name: _standard_module(name) for name in modules})
         helpers = {"_bethink_failed": self.failed, "_bethink_AssertionError": AssertionError}
         self.names.update(helpers, __name__="tests", __builtins__=builtins)
 

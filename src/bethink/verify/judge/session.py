@@ -56,7 +56,7 @@ def judge(program: str, suite: Suite, *, sandbox: Sandbox, limits: Limits, entry
     """Whether the program passes, and the reason."""
     hearing = _Hearing()
     carried = replace(limits, output_bytes=MAX_CARRIED)
-    plan = suite.code, suite.functions, suite.classes, suite.wants_candidate, suite.used, entry_point
+    plan = suite.code, suite.functions, suite.classes, suite.wants_candidate, suite.used, suite.modules, entry_point
     with sandbox.worker(limits) as inner, sandbox.worker(limits) as outer:
         candidate = sandbox.channel(
             inner, "bethink.verify.judge.candidate", (program, False), carried, lambda data: bench.send(data)

@@ -6,7 +6,7 @@ Reads source with `ast`, runs nothing.
 from __future__ import annotations
 
 import ast
-import builtins
+import sys
 import types
 from dataclasses import dataclass
 
@@ -29,6 +29,8 @@ class Suite:
     wants_candidate: bool
     """Whether there is a `check(candidate)` that nobody calls."""
     used: tuple[str, ...]
+    modules: tuple[str, ...]
+    """Modules of the standard library that it uses without importing them."""
     needs: str = ""
 
 
@@ -38,7 +40,7 @@ def read_suite(tests: str, defined: frozenset[str]) -> Suite:
         raise UnreadableTests(f"{len(tests)} characters of tests are more than {MAX_CHARS}")
     try:
         tree = ast.parse(tests)
-        used = _used(tree)
+        used, modules = _used(tree)
         called = _called_at_top(tree)
         parts = _parts(tree, called)
         tree = ast.fix_missing_locations(_Rewrite(defined).visit(tree))
@@ -48,7 +50,7 @@ def read_suite(tests: str, defined: frozenset[str]) -> Suite:
     except (ValueError, RecursionError, MemoryError) as error:
         raise UnreadableTests(str(error) or type(error).__name__) from None
     functions, classes, wants_candidate, needs = parts
-    return Suite(code, functions, classes, wants_candidate, used, needs)
+    return Suite(code, functions, classes, wants_candidate, used, modules, needs)
 
 
 def defined_names(program: str) -> frozenset[str]:
@@ -66,10 +68,13 @@ def defined_names(program: str) -> frozenset[str]:
     return frozenset(names)
 
 
-def _used(tree: ast.Module) -> tuple[str, ...]:
-    names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+def _used(tree: ast.Module) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    nodes = list(ast.walk(tree))
+    names = [node for node in nodes if isinstance(node, ast.Name)]
     stored = {node.id for node in names if not isinstance(node.ctx, ast.Load)}
-    return tuple(sorted({node.id for node in names} - stored))
+    used = {node.id for node in names} - stored
+    owners = {node.value.id for node in nodes if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)}
+    return tuple(sorted(used)), tuple(sorted(owners & used & sys.stdlib_module_names))
 
 
 def _called_at_top(tree: ast.Module) -> set[str]:
@@ -148,5 +153,3 @@ def _name(name: str) -> ast.Name:
 def _assign(name: str, value: ast.expr) -> ast.stmt:
     return ast.Assign([ast.Name(f"_bethink{name}", ast.Store())], value)
 
-
-BUILTINS = frozenset(dir(builtins))
