@@ -25,7 +25,9 @@ from bethink.verify.code import check_code
 from bethink.verify.sandbox import Sandbox, open_sandbox
 
 PROGRAM = "def f(xs, k):\n    return sorted(xs)[:k]\n"
-TESTS = "def check(candidate):\n    assert candidate([3, 1, 2], 2) == [1, 2]\n    assert candidate([], 1) == []\ncheck(f)\n"
+TESTS = (
+    "def check(candidate):\n    assert candidate([3, 1, 2], 2) == [1, 2]\n    assert candidate([], 1) == []\ncheck(f)\n"
+)
 HOSTILE = (
     "print('hello')",
     "import os\nos.fork()",
@@ -67,7 +69,13 @@ def timed(label: str, n: int, act: Callable[[int], object], n_threads: int) -> d
     with ThreadPoolExecutor(n_threads) as threads:
         list(threads.map(act, range(n)))
     seconds = time.monotonic() - began
-    return {"what": label, "n": n, "at once": n_threads, "seconds": f"{seconds:.2f}", "each": f"{seconds / n * 1000:.0f} ms"}
+    return {
+        "what": label,
+        "n": n,
+        "at once": n_threads,
+        "seconds": f"{seconds:.2f}",
+        "each": f"{seconds / n * 1000:.0f} ms",
+    }
 
 
 def speed(sandbox: Sandbox, n_threads: int) -> None:

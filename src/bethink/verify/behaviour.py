@@ -61,7 +61,11 @@ def _ask(program: str, inputs: Sequence[str], sandbox: Sandbox, limits: Limits) 
     frames, replies = Frames(), list[bytes]()
     with sandbox.worker(limits) as worker:
         channel = sandbox.channel(
-            worker, "bethink.verify.judge.candidate", (program, True), limits, lambda data: replies.extend(frames.take(data))
+            worker,
+            "bethink.verify.judge.candidate",
+            (program, True),
+            limits,
+            lambda data: replies.extend(frames.take(data)),
         )
         for expression in inputs:
             request = encode(expression)

@@ -54,9 +54,7 @@ def check_code(
     return _verdict(program, passed, why, sandbox)
 
 
-def check_stdio(
-    program: str, cases: Sequence[StdioCase], *, sandbox: Sandbox, limits: Limits | None = None
-) -> Verdict:
+def check_stdio(program: str, cases: Sequence[StdioCase], *, sandbox: Sandbox, limits: Limits | None = None) -> Verdict:
     """Hold a program against what it shall write for each input. White space at the ends of lines, and empty lines at the
     end, do not count. The limits are each case's. Raises: SandboxMissing.
     """

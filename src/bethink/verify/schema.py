@@ -18,7 +18,9 @@ from bethink.verify.process import LineProcess
 
 MAX_CHARS = 4_000_000
 
-_FENCED = re.compile(r"^[ \t]*(`{3,}|~{3,})[ \t]*(?:json[a-z0-9]*)?[ \t]*\n(.*?)^[ \t]*\1", re.MULTILINE | re.DOTALL | re.IGNORECASE)
+_FENCED = re.compile(
+    r"^[ \t]*(`{3,}|~{3,})[ \t]*(?:json[a-z0-9]*)?[ \t]*\n(.*?)^[ \t]*\1", re.MULTILINE | re.DOTALL | re.IGNORECASE
+)
 
 
 def check_schema(schema: object, answer: str, *, timeout_s: float = 3.0) -> Verdict:

@@ -32,7 +32,9 @@ def _validate(schema: Any, value: Any) -> dict[str, object]:
     try:
         kind: Any = validator_for(schema)
         kind.check_schema(schema)
-        errors = sorted(kind(schema, registry=REGISTRY).iter_errors(value), key=lambda error: list(map(str, error.path)))
+        errors = sorted(
+            kind(schema, registry=REGISTRY).iter_errors(value), key=lambda error: list(map(str, error.path))
+        )
     except SchemaError as error:
         return {"invalid": f"{error.json_path}: {error.message}"}
     except Unresolvable as error:

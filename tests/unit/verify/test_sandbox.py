@@ -281,7 +281,9 @@ def test_a_million_files_are_stopped(sandbox: Sandbox) -> None:
 
 
 def test_open_files_are_limited(sandbox: Sandbox) -> None:
-    program = "import os\nn = 0\ntry:\n    while True:\n        os.dup(0)\n        n += 1\nexcept OSError:\n    print(n)"
+    program = (
+        "import os\nn = 0\ntry:\n    while True:\n        os.dup(0)\n        n += 1\nexcept OSError:\n    print(n)"
+    )
     assert int(attempt(sandbox, program, Limits(n_files=20))) <= 20
 
 

@@ -130,7 +130,11 @@ class _Bench:
     def failed(self, shown: str, message: object, *seen: object) -> str:
         words = [f"assert {shown}"]
         if seen:
-            words.append(f"got {short(seen[0])}, expected {short(seen[1])}" if " == " in shown else f"got {short(seen[0])} and {short(seen[1])}")
+            words.append(
+                f"got {short(seen[0])}, expected {short(seen[1])}"
+                if " == " in shown
+                else f"got {short(seen[0])} and {short(seen[1])}"
+            )
         elif self.wire.last:
             words.append(self.wire.last)
         return ": ".join(words) + (f" ({message})" if message is not None else "")

@@ -192,5 +192,7 @@ def _abilities(value: object) -> tuple[str, ...]:
 def _special(target: object, name: str, args: tuple[object, ...]) -> object:
     result = getattr(type(target), name)(target, *args)
     if result is NotImplemented:
-        raise TypeError(f"{name} is not defined between {type(target).__name__} and {[type(it).__name__ for it in args]}")
+        raise TypeError(
+            f"{name} is not defined between {type(target).__name__} and {[type(it).__name__ for it in args]}"
+        )
     return result

@@ -273,7 +273,9 @@ def _proxy_type(abilities: tuple[str, ...]) -> type[Proxy]:
         body["__contains__"] = _forward("__contains__", n_args=1, only_proxies=True)
     if "__enter__" in abilities:
         body["__enter__"] = _forward("__enter__", n_args=0)
-        body["__exit__"] = lambda self, *_: _parts(self)[0].request("special", _parts(self)[1].number, "__exit__", (None,) * 3)[0]  # type: ignore[misc]
+        body["__exit__"] = lambda self, *_: _parts(self)[0].request(
+            "special", _parts(self)[1].number, "__exit__", (None,) * 3
+        )[0]  # type: ignore[misc]
     if "__call__" in abilities:
         body["__call__"] = lambda self, *args, **options: RemoteFunction(*_parts(self)[:2])(*args, **options)  # type: ignore[misc]
     return type("Proxy", (Proxy,), body)

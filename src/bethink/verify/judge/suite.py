@@ -90,9 +90,7 @@ def _is_main_guard(node: ast.stmt) -> bool:
     )
 
 
-def _parts(
-    tree: ast.Module, called: set[str]
-) -> tuple[tuple[str, ...], tuple[tuple[str, bool], ...], bool, str]:
+def _parts(tree: ast.Module, called: set[str]) -> tuple[tuple[str, ...], tuple[tuple[str, bool], ...], bool, str]:
     functions: list[str] = []
     classes: list[tuple[str, bool]] = []
     wants_candidate, needs = False, ""
@@ -152,4 +150,3 @@ def _name(name: str) -> ast.Name:
 
 def _assign(name: str, value: ast.expr) -> ast.stmt:
     return ast.Assign([ast.Name(f"_bethink{name}", ast.Store())], value)
-

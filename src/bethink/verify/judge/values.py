@@ -47,7 +47,7 @@ def decode(data: bytes, resolve: Callable[[Remote], object] | None = None) -> ob
     reader = _Reader(data, resolve)
     try:
         value = reader.read(0)
-    except (ValueError, IndexError, TypeError, OverflowError) as error:
+    except (ValueError, IndexError, TypeError, OverflowError, RecursionError) as error:
         raise Unreadable(f"no value: {error}") from error
     if reader.at != len(data):
         raise Unreadable("something follows the value")

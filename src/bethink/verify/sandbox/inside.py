@@ -85,4 +85,3 @@ def _rlimits(limits: Limits, counts_threads: bool) -> list[tuple[str, int]]:
 def _code(name: str) -> types.CodeType:
     path = Path(__file__).parents[3].joinpath(*name.split(".")).with_suffix(".py")
     return compile(path.read_text(encoding="utf-8"), path.name, "exec")
-

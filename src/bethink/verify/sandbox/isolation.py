@@ -110,5 +110,12 @@ def _interpreter() -> list[str]:
         mounts += ["--ro-bind", str(file.resolve()), str(INSIDE / "lib" / file.name)]
     for folder in ("site-packages", "dist-packages"):
         if (library / folder).is_dir():
-            mounts += ["--size", "4096", "--tmpfs", str(INSIDE / "lib" / name / folder), "--remount-ro", str(INSIDE / "lib" / name / folder)]
+            mounts += [
+                "--size",
+                "4096",
+                "--tmpfs",
+                str(INSIDE / "lib" / name / folder),
+                "--remount-ro",
+                str(INSIDE / "lib" / name / folder),
+            ]
     return mounts

@@ -88,7 +88,9 @@ def open_sandbox(*, unsafe_local: bool = False) -> Sandbox:
 def _trial(walls: Walls) -> str:
     """Empty when a program really ran inside; else what went wrong."""
     try:
-        sandbox = Sandbox(lambda size: start_isolated(walls, size), is_isolated=True, counts_threads=_counts_threads(walls))
+        sandbox = Sandbox(
+            lambda size: start_isolated(walls, size), is_isolated=True, counts_threads=_counts_threads(walls)
+        )
         with sandbox:
             ran = sandbox.run("print(6 * 7)")
     except SandboxMissing as error:
