@@ -59,7 +59,7 @@ def test_blocks_that_need_each_other_are_joined() -> None:
     text = f"```python\n{F}\n```\nand\n```python\n{G}\n```"
     assert extract_program(text, entry_point="g") == f"{F}\n\n\n{G}"
     assert extract_program(text) == f"{F}\n\n\n{G}"
-    with_import = f"```python\nimport math\n```\n```python\ndef h(x):\n    return math.floor(x)\n```"
+    with_import = "```python\nimport math\n```\n```python\ndef h(x):\n    return math.floor(x)\n```"
     assert extract_program(with_import, entry_point="h") == "import math\n\n\ndef h(x):\n    return math.floor(x)"
 
 

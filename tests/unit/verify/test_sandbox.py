@@ -414,7 +414,7 @@ def n_threads(pid: int) -> int:
 def test_programs_run_side_by_side(sandbox: Sandbox) -> None:
     began = time.monotonic()
     with ThreadPoolExecutor(8) as threads:
-        runs = list(threads.map(lambda n: sandbox.run(f"import time\ntime.sleep(1)\nprint({n})"), range(8)))
+        runs = list(threads.map(sandbox.run, [f"import time\ntime.sleep(1)\nprint({n})" for n in range(8)]))
     assert [ran.stdout for ran in runs] == [f"{n}\n" for n in range(8)]
     assert time.monotonic() - began < 6
 
@@ -423,7 +423,7 @@ def test_programs_run_side_by_side(sandbox: Sandbox) -> None:
 def test_two_hundred_small_programs_take_less_than_ten_seconds(sandbox: Sandbox) -> None:
     began = time.monotonic()
     with ThreadPoolExecutor(3) as threads:
-        runs = list(threads.map(lambda n: sandbox.run(f"print({n} ** 2)"), range(200)))
+        runs = list(threads.map(sandbox.run, [f"print({n} ** 2)" for n in range(200)]))
     assert [ran.stdout for ran in runs] == [f"{n**2}\n" for n in range(200)]
     assert time.monotonic() - began < 10
 

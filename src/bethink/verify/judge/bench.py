@@ -61,6 +61,7 @@ class _Bench:
         entry_point: str,
     ) -> tuple[bool | None, str]:
         """Whether the tests passed, and why or why not."""
+        offered: dict[str, object] = {}
         try:
             offered = self.load()
             self.furnish(offered, used, modules)
@@ -95,12 +96,15 @@ class _Bench:
     def load(self) -> dict[str, object]:
         """What the program offers, once it has run."""
         try:
-            value, _ = self.wire.reply()
+            value: Any = self.wire.reply()[0]
         except (Unsure, Gone):
             raise
         except BaseException as error:  # noqa: BLE001  whatever the program raised
             raise _Failed(f"error: the program raised {_told(error)} before any test") from None
-        return value if isinstance(value, dict) else {}
+        if type(value) is not dict:
+            raise self.wire.gone("the program sent no names")
+        names: dict[str, object] = value
+        return names
 
     def furnish(self, offered: dict[str, object], used: tuple[str, ...], modules: tuple[str, ...]) -> None:
         """Give the tests the program's names. Never a builtin's, nor a module's of the standard library: a program that

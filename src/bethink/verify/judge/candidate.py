@@ -137,7 +137,7 @@ class _Server:
             changed: list[tuple[object, object]] = self.changed
             return encode(("raised", names, args, shown, changed, self.printed.getvalue()), self.refer)
         except CannotTravel:
-            return encode(("raised", names, args, shown, [], ""), self.refer)
+            return encode(("raised", names, args, shown, (), ""), self.refer)
 
     def read(self) -> object:
         size = int.from_bytes(self.take(8), "big")
@@ -170,8 +170,7 @@ def _kind(value: object) -> str:
 
 
 def _name(value: object) -> str:
-    name = value.__name__ if isinstance(value, type | type(sys)) else getattr(value, "__name__", type(value).__name__)
-    return str(name)
+    return str(getattr(value, "__name__", type(value).__name__))
 
 
 def _shown(value: object) -> str:

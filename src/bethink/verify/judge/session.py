@@ -95,9 +95,12 @@ def _conclude(hearing: _Hearing, candidate: Channel, bench: Channel, gone: str |
 
 
 def _read(data: bytes) -> tuple[bool | None, str]:
-    value = decode(data)
-    match value:
-        case (True | False | None as passed, str() as why):
-            return passed, why
+    match decode(data):
+        case (True, str() as why):
+            return True, why
+        case (False, str() as why):
+            return False, why
+        case (None, str() as why):
+            return None, why
         case _:
             raise Unreadable("no verdict")

@@ -137,7 +137,8 @@ class _Rewrite(ast.NodeTransformer):
         if isinstance(test, ast.Compare) and len(test.ops) == 1:
             left, right = _name("_left"), _name("_right")
             first = [_assign("_left", test.left), _assign("_right", test.comparators[0])]
-            test, seen = ast.Compare(left, test.ops, [right]), [_name("_left"), _name("_right")]
+            test = ast.Compare(left, test.ops, [right])
+            seen += [_name("_left"), _name("_right")]
         failed = ast.Call(_name("_failed"), [shown, *message, *seen], [])
         raised = ast.Raise(ast.Call(_name("_AssertionError"), [failed], []), None)
         new: list[ast.stmt] = [*first, ast.If(ast.UnaryOp(ast.Not(), test), [raised], [])]

@@ -11,6 +11,7 @@ import types
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from bethink.verify.sandbox.limits import Limits
 
@@ -60,7 +61,8 @@ def package(entry: str, argument: object, limits: Limits, *, counts_threads: boo
     """The message that makes a waiting interpreter run `main(argument)` of the module `entry`, under these limits.
     `argument` is made of plain values."""
     modules = [(name, _code(name)) for name in (*_NEEDS.get(entry, ()), entry)]
-    body = marshal.dumps((_rlimits(limits, counts_threads), modules, entry, argument))
+    message: Any = (_rlimits(limits, counts_threads), modules, entry, argument)
+    body = marshal.dumps(message)
     return len(body).to_bytes(8, "big") + body
 
 

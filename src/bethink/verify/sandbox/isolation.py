@@ -31,7 +31,7 @@ class Walls:
     seccomp: bytes
     gives_user: bool
     _mounts: list[str] = field(default_factory=list[str])
-    _users: Iterator[int] = field(default_factory=lambda: itertools.cycle(range(_DYNAMIC_USERS[1])))
+    _users: Iterator[int] = field(default_factory=itertools.count)
 
     @classmethod
     def find(cls) -> Walls | str:
@@ -49,7 +49,7 @@ class Walls:
 
     def next_user(self) -> int | None:
         """The user id of the next program; None: it keeps the one that it is given by its user namespace."""
-        return _DYNAMIC_USERS[0] + next(self._users) if self.gives_user else None
+        return _DYNAMIC_USERS[0] + next(self._users) % _DYNAMIC_USERS[1] if self.gives_user else None
 
     def command(self, scratch_bytes: int, seccomp_fd: int, info_fd: int) -> list[str]:
         """bwrap and its options, to be followed by the interpreter's own."""

@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
@@ -45,7 +45,7 @@ class Sandbox:
         return Ran(ended, texts[0], texts[1], channel.exit_code, time.monotonic() - began, channel.why)
 
     @contextmanager
-    def worker(self, limits: Limits) -> Iterator[Worker]:
+    def worker(self, limits: Limits) -> Generator[Worker]:
         """An interpreter that waits for its message, gone when the block is left. Raises: SandboxMissing."""
         worker = self._pool.take(limits.file_bytes)
         try:
