@@ -46,8 +46,9 @@ class _Text(click.ParamType[str]):
 def check() -> None:
     """Hold an answer against mathematics, tests or a schema.
 
-    A command of your own may judge, too. No model is loaded. The exit code is 0 passed, 1 failed, 5 unsure or refused, 2 wrong usage. With --json one object
-    is printed: kind, passed (true, false, or null for unsure), extracted, why, seconds.
+    A command of your own may judge, too. No model is loaded. The exit code is 0 passed, 1 failed, 5 unsure or
+    refused, 2 wrong usage. With --json one object is printed: kind, passed (true, false, or null for unsure),
+    extracted, why, seconds.
 
     \b
     Examples:

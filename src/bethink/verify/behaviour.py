@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from bethink.verify.judge.session import Frames
 from bethink.verify.judge.values import Remote, Unreadable, decode, encode
@@ -22,9 +22,8 @@ MAX_RESTARTS = 3
 def behaviours(
     programs: Sequence[str], inputs: Sequence[str], *, sandbox: Sandbox, limits: Limits = EACH
 ) -> list[tuple[str, ...] | None]:
-    """For each program what comes out of each input, an expression such as `f([1, 2], 3)`; None where the program does not
-    even load. The limits are for all inputs of one program. Raises: SandboxMissing.
-    """
+    """For each program what comes out of each input, an expression such as `f([1, 2], 3)`; None where the program
+    does not even load. The limits are for all inputs of one program. Raises: SandboxMissing."""
     return [_behaviour(program, inputs, sandbox, limits) for program in programs]
 
 
@@ -54,7 +53,8 @@ def _behaviour(program: str, inputs: Sequence[str], sandbox: Sandbox, limits: Li
         if len(outputs) >= len(inputs):
             return tuple(outputs)
         outputs.append(f"no output: {ended}")
-    return tuple([*outputs, *["no output: not tried"] * (len(inputs) - len(outputs))])
+    missing = ["no output: not tried"] * (len(inputs) - len(outputs))
+    return (*outputs, *missing)
 
 
 def _ask(program: str, inputs: Sequence[str], sandbox: Sandbox, limits: Limits) -> tuple[bool, list[str], str]:
@@ -103,7 +103,7 @@ def _canonical(value: Any) -> str:
         return hex(value) if value.bit_length() > 4000 else str(value)
     if isinstance(value, Remote):
         return f"a {value.type_name}"
-    kind: Any = type(value)
+    kind = cast("type[object]", type(value))
     items = [*map(_canonical, value)] if kind in (list, tuple, set, frozenset) else []
     if kind is list:
         return f"[{', '.join(items)}]"

@@ -1,7 +1,6 @@
 """The process that validates for `bethink.verify.schema`: it is one of its own because a pattern in a schema can take
-forever, and nothing but a kill ends that. It reads no schema from anywhere: a reference must lead inside the schema it is
-given, or to a published draft, which the library holds.
-"""
+forever, and nothing but a kill ends that. It reads no schema from anywhere: a reference must lead inside the
+schema it is given, or to a published draft, which the library holds."""
 
 from __future__ import annotations
 

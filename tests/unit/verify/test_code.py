@@ -1,5 +1,7 @@
 """Programs are judged by the values they give, and by nothing else that they do."""
 
+# ruff: noqa: E501  a hostile program is easier to read in one line
+
 from __future__ import annotations
 
 import pytest

@@ -34,7 +34,8 @@ def test_there_is_no_shell_in_between(tmp_path: Path) -> None:
 
 def test_a_command_that_takes_too_long_is_ended_with_its_children(tmp_path: Path) -> None:
     note = tmp_path / "pid"
-    code = f"import subprocess, time; p = subprocess.Popen(['sleep', '60']); open({str(note)!r}, 'w').write(str(p.pid)); time.sleep(60)"
+    start = "import subprocess, time; p = subprocess.Popen(['sleep', '60'])"
+    code = f"{start}; open({str(note)!r}, 'w').write(str(p.pid)); time.sleep(60)"
     began = time.monotonic()
     verdict = check_command(python(code), "x", timeout_s=2)
     assert (verdict.passed, time.monotonic() - began < 6) == (None, True)

@@ -70,7 +70,9 @@ def test_a_session_at_the_prompt_is_what_was_typed() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "   \n", "I do not know.", "42", "yes", "```python\ndef f(:\n```", "```\n$ ls -la\n```", "```json\n{\"a\": 1}\n```", "\0", "```python\n```"],
+    ["", "   \n", "I do not know.", "42", "yes", "```python\ndef f(:\n```", "```\n$ ls -la\n```",
+     "```json\n{\"a\": 1}\n```",
+     "\0", "```python\n```"],
 )  # fmt: skip
 def test_no_program_is_none(text: str) -> None:
     assert extract_program(text) is None

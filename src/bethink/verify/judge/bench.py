@@ -1,7 +1,7 @@
 """Runs inside the sandbox: the tests, in a process that the program under test never enters.
 
-Speaks with the host in frames of one letter and a body: C a request for the program, N the name of the test that begins, V
-the verdict, the last one.
+Speaks with the host in frames of one letter and a body: C a request for the program, N the name of the test that
+begins, V the verdict, the last one.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ if TYPE_CHECKING:  # spelled out, because importing `typing` would take most of 
 
 
 def main(argument: tuple[Any, ...]) -> None:
-    """`argument`: code, functions, classes, wants_candidate, used, modules (see `suite.Suite`), and the entry point or ''."""
+    """`argument`: code, functions, classes, wants_candidate, used, modules (see `suite.Suite`), and the entry point
+    or ''."""
     requests, replies = os.dup(0), os.dup(1)
     null = os.open(os.devnull, os.O_RDWR)
     for fd in (0, 1):
@@ -96,15 +97,14 @@ class _Bench:
     def load(self) -> dict[str, object]:
         """What the program offers, once it has run."""
         try:
-            value: Any = self.wire.reply()[0]
+            value, _ = self.wire.reply()
         except (Unsure, Gone):
             raise
         except BaseException as error:  # noqa: BLE001  whatever the program raised
             raise _Failed(f"error: the program raised {_told(error)} before any test") from None
         if type(value) is not dict:
             raise self.wire.gone("the program sent no names")
-        names: dict[str, object] = value
-        return names
+        return value  # pyright: ignore[reportUnknownVariableType]  its keys are the names that `candidate` sends
 
     def furnish(self, offered: dict[str, object], used: tuple[str, ...], modules: tuple[str, ...]) -> None:
         """Give the tests the program's names. Never a builtin's, nor a module's of the standard library: a program that

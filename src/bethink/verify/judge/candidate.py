@@ -18,7 +18,8 @@ if TYPE_CHECKING:  # spelled out, because importing `typing` would take most of 
     from typing import Any
 
 _ABILITIES = (
-    "__len__", "__iter__", "__next__", "__getitem__", "__setitem__", "__delitem__", "__contains__", "__bool__", "__call__",
+    "__len__", "__iter__", "__next__", "__getitem__", "__setitem__", "__delitem__", "__contains__", "__bool__",
+    "__call__",
     "__eq__", "__lt__", "__le__", "__gt__", "__ge__", "__add__", "__sub__", "__mul__", "__truediv__", "__floordiv__",
     "__mod__", "__pow__", "__and__", "__or__", "__xor__", "__neg__", "__abs__", "__int__", "__float__", "__index__",
     "__enter__", "__exit__", "__str__", "__repr__", "__hash__",

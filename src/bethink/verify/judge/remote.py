@@ -35,8 +35,8 @@ class Gone(BaseException):
 
 
 class Wire:
-    """The conversation with the program: one request, one reply. `trouble` keeps the first `Unsure` or `Gone`, because a
-    test could swallow it after all."""
+    """The conversation with the program: one request, one reply. `trouble` keeps the first `Unsure` or `Gone`,
+    because a test could swallow it after all."""
 
     def __init__(self, ask: Callable[[bytes], None], hear: Callable[[], bytes | None]) -> None:
         self._ask, self._hear = ask, hear
@@ -263,7 +263,7 @@ def _parts(proxy: Proxy) -> tuple[Wire, Remote, bool]:
 
 
 def _proxy_type(abilities: tuple[str, ...]) -> type[Proxy]:
-    """A class of proxies that can what the object's class can, so that `len` and friends work or fail as they should."""
+    """A class of proxies that can what the object's class can, so that `len` and friends work or fail as they must."""
     body: dict[str, object] = {}
     for name in abilities:
         if name in _UNARY:

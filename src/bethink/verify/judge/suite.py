@@ -19,8 +19,8 @@ class UnreadableTests(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """`functions` and `classes` hold tests that the module does not call itself. `used` are the names that it takes from
-    elsewhere. `needs` says what it asks for that the bench has not, or is empty."""
+    """`functions` and `classes` hold tests that the module does not call itself. `used` are the names that it takes
+    from elsewhere. `needs` says what it asks for that the bench has not, or is empty."""
 
     code: types.CodeType
     functions: tuple[str, ...]

@@ -1,5 +1,5 @@
-"""Plain values as bytes and back. Reading never runs code, never trusts a length, and gives exact builtin types only, so
-that bytes written by a hostile program are harmless: a value that compares equal is equal.
+"""Plain values as bytes and back. Reading never runs code, never trusts a length, and gives exact builtin types only,
+so that bytes written by a hostile program are harmless: a value that compares equal is equal.
 
 Runs inside the sandbox too, so it needs nothing but the interpreter.
 """

@@ -1,8 +1,9 @@
 """The walls: how bubblewrap is called so that nothing but the interpreter is inside.
 
-What always holds inside: no network; the interpreter, its standard library and the system's shared libraries, read-only;
-one scratch folder of limited size; no /proc; an empty environment; own processes, IPC and host name. Run as root, the
-program gets a user id of its own, which owns nothing and has no capability; run as anybody else, a user namespace.
+What always holds inside: no network; the interpreter, its standard library and the system's shared libraries,
+read-only; one scratch folder of limited size; no /proc; an empty environment; own processes, IPC and host name. Run
+as root, the program gets a user id of its own, which owns nothing and has no capability; run as anybody else, a user
+namespace.
 """
 
 from __future__ import annotations
