@@ -263,13 +263,26 @@ def test_a_pass_cannot_be_forged(sandbox: Sandbox, program: str, tests: str) -> 
         "assert f(1).x == 5",
         "assert f(1)[0] == 5",
         "assert max(f(1), 7) == 7 and f(1) == 7",
-        "try:\n    assert f(1) == 3\nexcept BaseException:\n    pass",
     ],
 )
-@pytest.mark.parametrize("how", ["def f(*a): return E()", "class f(E):\n    def __init__(self, *a): pass"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        "def f(*a): return E()",
+        "class f(E):\n    def __init__(self, *a): pass",
+        "class C(E):\n    startswith = staticmethod(lambda *a: True)\ndef f(*a): return C",
+        "class C(E):\n    startswith = E()\n    E.__call__ = lambda *a: True\ndef f(*a): return C()",
+    ],
+)
 def test_objects_that_claim_anything_pass_nothing(sandbox: Sandbox, tests: str, how: str) -> None:
     passed, why = judged(sandbox, EQUAL_TO_ALL + how, tests)
     assert passed is not True, why
+
+
+def test_a_test_that_swallows_everything_does_not_swallow_that_it_is_unsure(sandbox: Sandbox) -> None:
+    tests = "try:\n    assert f(1) == 3\nexcept BaseException:\n    pass"
+    assert judged(sandbox, EQUAL_TO_ALL + "def f(*a): return E()", tests)[0] is None
+    assert judged(sandbox, "import os\ndef f(*a): os._exit(0)", tests)[0] is False
 
 
 # ---- programs that read and write

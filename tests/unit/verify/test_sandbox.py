@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -443,6 +444,14 @@ def test_a_program_ends_with_its_own_exit_code(sandbox: Sandbox) -> None:
     assert [sandbox.run(f"import sys; sys.exit({code})").exit_code for code in (0, 3, "'words'")] == [0, 3, 1]
     ran = sandbox.run("import os\nos.abort()")
     assert (ran.ended, ran.exit_code) == ("killed", 134)
+
+
+def test_an_interpreter_killed_while_it_waited_is_not_used(sandbox: Sandbox) -> None:
+    time.sleep(0.5)
+    for pid in processes_of_sandboxes():
+        os.kill(pid, signal.SIGKILL)
+    time.sleep(0.3)
+    assert [sandbox.run(f"print({n})").stdout for n in range(12)] == [f"{n}\n" for n in range(12)]
 
 
 def test_closing_ends_every_process(sandbox: Sandbox) -> None:

@@ -104,6 +104,7 @@ class _Bench:
             raise _Failed(f"error: the program raised {_told(error)} before any test") from None
         if type(value) is not dict:
             raise self.wire.gone("the program sent no names")
+        self.wire.is_loaded = True
         return value  # pyright: ignore[reportUnknownVariableType]  its keys are the names that `candidate` sends
 
     def furnish(self, offered: dict[str, object], used: tuple[str, ...], modules: tuple[str, ...]) -> None:

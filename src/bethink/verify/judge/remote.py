@@ -41,6 +41,8 @@ class Wire:
     def __init__(self, ask: Callable[[bytes], None], hear: Callable[[], bytes | None]) -> None:
         self._ask, self._hear = ask, hear
         self.trouble: Unsure | Gone | None = None
+        self.is_loaded = False
+        """Whether the program's names are known: what comes later is what it returns."""
         self.n_calls = 0
         self.last = ""
         """The last call and what came out, for people."""
@@ -121,7 +123,7 @@ class Wire:
             case "function":
                 return RemoteFunction(self, remote)
             case "class":
-                return RemoteClass(self, remote)
+                return RemoteClass(self, remote, is_offered=not self.is_loaded)
             case "exception":
                 return self.exception_type(remote.abilities)
             case "module":
@@ -193,8 +195,8 @@ def _change(old: Any, new: Any) -> None:
 class RemoteClass:
     """A class of the program. Its objects live there; tests hold proxies."""
 
-    def __init__(self, wire: Wire, remote: Remote) -> None:
-        self._wire, self.remote = wire, remote
+    def __init__(self, wire: Wire, remote: Remote, *, is_offered: bool) -> None:
+        self._wire, self.remote, self._is_offered = wire, remote, is_offered
         self.__name__ = self.__qualname__ = remote.type_name
 
     def __call__(self, *args: Any, **options: Any) -> object:
@@ -206,7 +208,8 @@ class RemoteClass:
     def __getattr__(self, name: str) -> object:
         if name.startswith("__"):
             raise AttributeError(name)
-        return self._wire.request("get", self.remote.number, name)[0]
+        value = self._wire.request("get", self.remote.number, name)[0]
+        return _bound(self._wire, self.remote, name, value, is_trusted=self._is_offered)
 
     def __instancecheck__(self, thing: object) -> bool:
         return isinstance(thing, Proxy) and object.__getattribute__(thing, "remote").type_name == self.__name__
@@ -231,10 +234,7 @@ class Proxy:
             raise AttributeError(name)
         wire, remote, is_made_here = _parts(self)
         value = wire.request("get", remote.number, name)[0]
-        if isinstance(value, RemoteFunction):
-            refuses = "" if is_made_here and name not in _LEAKS else f"{remote.type_name}.{name} decides by itself"
-            return RemoteFunction(wire, value.remote, refuses=refuses)
-        return value
+        return _bound(wire, remote, name, value, is_trusted=is_made_here)
 
     def __setattr__(self, name: str, value: object) -> None:
         wire, remote, _ = _parts(self)
@@ -255,6 +255,15 @@ class Proxy:
 
     def __repr__(self) -> str:
         return f"<{_parts(self)[1].shown}>"
+
+
+def _bound(wire: Wire, owner: Remote, name: str, value: object, *, is_trusted: bool) -> object:
+    """An attribute. A method of something that the program returned takes no arguments: they could be what a test
+    expects."""
+    if isinstance(value, RemoteFunction):
+        refuses = "" if is_trusted and name not in _LEAKS else f"{owner.type_name}.{name} would decide by itself"
+        return RemoteFunction(wire, value.remote, refuses=refuses)
+    return value
 
 
 def _parts(proxy: Proxy) -> tuple[Wire, Remote, bool]:
@@ -303,8 +312,9 @@ def _leave(self: Proxy, *error: object) -> object:
 
 
 def _call(self: Proxy, *args: object, **options: object) -> object:
-    wire, remote, _ = _parts(self)
-    return RemoteFunction(wire, remote)(*args, **options)
+    wire, remote, is_made_here = _parts(self)
+    refuses = "" if is_made_here else f"an object of the program's class {remote.type_name} would decide by itself"
+    return RemoteFunction(wire, remote, refuses=refuses)(*args, **options)
 
 
 def _iterate(self: Proxy) -> Iterator[object]:
