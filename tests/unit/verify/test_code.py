@@ -39,6 +39,8 @@ PASSING = {
     "        with self.assertRaises(TypeError):\n            f(1, 2)\n\nif __name__ == '__main__':\n    unittest.main()",
     "imports the program": "from solution import f\nimport math\nassert math.isclose(f([2.0], 1)[0], 2)",
     "a module that nobody imported": "assert math.floor(f([2.5], 1)[0]) == 2",
+    "pytest's words": "import pytest\ndef test_f():\n    assert f([2.5], 1) == [pytest.approx(2.5000001)]\n    assert f([2.5], 1) == pytest.approx([2.5])\n"
+    "    with pytest.raises(TypeError, match='int') as caught:\n        f(1, 2)\n    assert caught.type is TypeError",
     "exceptions": "try:\n    f(None, 1)\nexcept TypeError as error:\n    assert 'None' in str(error)\nelse:\n    assert False",
 }
 
@@ -95,6 +97,8 @@ def test_errors_are_told(sandbox: Sandbox, program: str, part: str) -> None:
         ("assert 1 == 1", "use nothing of the program"),
         ("assert f(lambda x: x, 1)", "of type function cannot be given"),
         ("def test_a(fixture):\n    assert f([], 1) == []", "wants arguments"),
+        ("import numpy\nassert f([], 1) == []", "the tests need what is not here: No module named 'numpy'"),
+        ("import pytest\n@pytest.fixture\ndef x(): return 1\ndef test_a():\n    assert f([], 1) == []", "pytest"),
         ("async def test_a():\n    assert f([], 1) == []", "asynchronous"),
         ("-" * 100_000 + "1", "no Python"),
     ],
@@ -118,6 +122,14 @@ def test_what_cannot_be_checked_is_unsure(sandbox: Sandbox, tests: str, part: st
 def test_plain_values_travel_both_ways(sandbox: Sandbox, value: str) -> None:
     tests = f"x = {value}\ny = f(x)\nassert y == x and type(y) is type(x)\nassert f({value}) == {value}"
     assert judged(sandbox, "def f(x): return x", tests) == (True, "all tests passed")
+
+
+def test_a_coroutine_cannot_be_checked(sandbox: Sandbox) -> None:
+    tests = "import asyncio\nassert asyncio.run(f()) == 1"
+    assert judged(sandbox, "async def f(): return 1", tests) == (
+        None,
+        "cannot be checked: the program returned a coroutine",
+    )
 
 
 def test_nan_is_not_itself(sandbox: Sandbox) -> None:

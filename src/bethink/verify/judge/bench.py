@@ -12,6 +12,7 @@ import os
 import sys
 import types
 
+from bethink.verify.judge.pytest_words import install
 from bethink.verify.judge.remote import Gone, Module, RemoteFunction, Unsure, Wire, read_frame, short
 from bethink.verify.judge.values import encode
 
@@ -63,6 +64,7 @@ class _Bench:
     ) -> tuple[bool | None, str]:
         """Whether the tests passed, and why or why not."""
         offered: dict[str, object] = {}
+        install()
         try:
             offered = self.load()
             self.furnish(offered, used, modules)
@@ -150,6 +152,10 @@ class _Bench:
             test()
         except (Unsure, Gone):
             raise
+        except ImportError as error:
+            if not getattr(error, "__notes__", None):  # the tests' own
+                raise self.wire.unsure(f"the tests need what is not here: {error}") from None
+            raise _Failed(f"{name}: {_told(error)}" if name else _told(error)) from None
         except BaseException as error:  # noqa: BLE001  a test may raise anything; only coming to its end is passing
             raise _Failed(f"{name}: {_told(error)}" if name else _told(error)) from None
         if self.wire.trouble:

@@ -100,6 +100,8 @@ class _Server:
         return [(key, value) for key, value in every if type(value) in _MUTABLE]
 
     def refer(self, value: object) -> Remote:
+        if hasattr(type(value), "__await__"):
+            raise CannotTravel("a coroutine")
         number = self.numbers.get(id(value))
         if number is None:
             number = self.numbers[id(value)] = len(self.objects)

@@ -11,6 +11,7 @@ import types
 from dataclasses import dataclass
 
 MAX_CHARS = 1_000_000
+_PYTEST_WORDS = ("raises", "approx")
 
 
 class UnreadableTests(ValueError):
@@ -50,6 +51,7 @@ def read_suite(tests: str, defined: frozenset[str]) -> Suite:
     except (ValueError, RecursionError, MemoryError) as error:
         raise UnreadableTests(str(error) or type(error).__name__) from None
     functions, classes, wants_candidate, needs = parts
+    needs = needs or _missing_words(tree)
     return Suite(code, functions, classes, wants_candidate, used, modules, needs)
 
 
@@ -82,6 +84,16 @@ def _called_at_top(tree: ast.Module) -> set[str]:
     top = [node for node in tree.body if not isinstance(node, definitions) and not _is_main_guard(node)]
     calls = [node for statement in top for node in ast.walk(statement) if isinstance(node, ast.Call)]
     return {node.func.id for node in calls if isinstance(node.func, ast.Name)}
+
+
+def _missing_words(tree: ast.Module) -> str:
+    """Which word of pytest the tests use that the bench has not."""
+    attributes = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
+    words = [it.attr for it in attributes if isinstance(it.value, ast.Name) and it.value.id == "pytest"]
+    for word in words:
+        if word not in _PYTEST_WORDS:
+            return f"the tests use pytest.{word}, and only {' and '.join(_PYTEST_WORDS)} are known here"
+    return ""
 
 
 def _is_main_guard(node: ast.stmt) -> bool:

@@ -68,7 +68,11 @@ def package(entry: str, argument: object, limits: Limits, *, counts_threads: boo
 
 _NEEDS: dict[str, Sequence[str]] = {
     "bethink.verify.judge.candidate": ("bethink.verify.judge.values",),
-    "bethink.verify.judge.bench": ("bethink.verify.judge.values", "bethink.verify.judge.remote"),
+    "bethink.verify.judge.bench": (
+        "bethink.verify.judge.values",
+        "bethink.verify.judge.remote",
+        "bethink.verify.judge.pytest_words",
+    ),
 }
 
 
