@@ -446,6 +446,27 @@ def test_a_program_ends_with_its_own_exit_code(sandbox: Sandbox) -> None:
     assert (ran.ended, ran.exit_code) == ("killed", 134)
 
 
+def test_nothing_is_left_when_bethink_itself_is_killed(sandbox: Sandbox) -> None:
+    del sandbox  # only for its skip
+    script = """
+import threading, time
+from bethink.verify.sandbox import open_sandbox
+sandbox = open_sandbox()
+threading.Thread(target=sandbox.run, args=("import time\\ntime.sleep(14)",)).start()
+time.sleep(0.5)
+print("running", flush=True)
+time.sleep(60)
+"""
+    before = processes_of_sandboxes()
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as own:
+        assert own.stdout
+        assert own.stdout.readline() == b"running\n"
+        assert processes_of_sandboxes() - before
+        own.kill()
+    time.sleep(0.5)
+    assert not processes_of_sandboxes() - before
+
+
 def test_an_interpreter_killed_while_it_waited_is_not_used(sandbox: Sandbox) -> None:
     time.sleep(0.5)
     for pid in processes_of_sandboxes():
