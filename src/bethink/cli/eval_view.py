@@ -1,0 +1,104 @@
+"""Measurements in the terminal: the arms, their differences, what so many questions cannot show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from bethink.cli.terminal import Terminal, one_row
+from bethink.evals.chart import Point, pareto
+from bethink.evals.comparing import SideBySide
+from bethink.evals.report import headline, interval, percent, points
+from bethink.evals.simulate import Replayed
+from bethink.evals.summary import ArmSummary, Comparison, Summary, power_lines
+
+
+def show_summary(terminal: Terminal, summary: Summary) -> None:
+    out = terminal.out
+    out.print(_arms(summary.arms))
+    if summary.comparisons:
+        out.print(_differences(summary.comparisons))
+    out.print(Text(one_row(headline(summary)), style="bold"))
+    for line in power_lines(summary.comparisons):
+        out.print(Text(one_row(line), style="dim"))
+    n_errors = sum(a.n_errors for a in summary.arms)
+    if n_errors:
+        out.print(Text(f"{n_errors} answers ended in an error and count as wrong", style="red"))
+
+
+def _table(titles: Sequence[str]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
+    for at, title in enumerate(titles):
+        table.add_column(title, justify="left" if at == 0 else "right", no_wrap=True)
+    return table
+
+
+def _arms(arms: Sequence[ArmSummary]) -> Table:
+    table = _table(["arm", "right", "95 %", "strict", "tokens", "seconds", "unsure", "errors", "front"])
+    front = {p.name for p in pareto([Point(a.name, a.tokens, a.lenient, 0) for a in arms])}
+    for a in arms:
+        table.add_row(
+            Text(one_row(a.name), style="cyan"),
+            Text(percent(a.lenient.value), style="bold"),
+            Text(interval(a.lenient), style="dim"),
+            percent(a.strict.value),
+            f"{a.tokens:,.0f}",
+            f"{a.seconds:.2f}",
+            str(a.n_unsure or ""),
+            Text(str(a.n_errors or ""), style="red"),
+            Text("*" if a.name in front else "", style="green"),
+        )
+    return table
+
+
+def _differences(pairs: Sequence[Comparison], names: tuple[str, str] = ("", "")) -> Table:
+    table = _table(["against", "arm", "points", "95 %", "only first / second", "McNemar p", "can show"])
+    for c in pairs:
+        d = c.lenient
+        style = "bold green" if d.difference.low > 0 else "bold red" if d.difference.high < 0 else ""
+        table.add_row(
+            Text(one_row(f"{names[0]}{c.a}"), style="cyan"),
+            Text(one_row(f"{names[1]}{c.b}"), style="cyan"),
+            Text(points(d.difference.value), style=style),
+            Text(f"{points(d.difference.low)} to {points(d.difference.high)}", style="dim"),
+            "-" if d.only_a is None else f"{d.only_a} / {d.only_b}",
+            "-" if d.p is None else f"{d.p:.2g}",
+            f"{100 * d.least:.0f}",
+        )
+    return table
+
+
+def show_side_by_side(terminal: Terminal, found: SideBySide) -> None:
+    out = terminal.out
+    for name, a, b in found.differing:
+        out.print(Text(one_row(f"{name}: {a} in A, {b} in B"), style="dim"))
+    out.print(_differences(found.pairs, ("A ", "B ")))
+    if found.n_only_a or found.n_only_b:
+        out.print(Text(f"left out: {found.n_only_a} questions of A alone, {found.n_only_b} of B alone", style="yellow"))
+    for line in power_lines(found.pairs):
+        out.print(Text(one_row(line), style="dim"))
+
+
+def show_replayed(terminal: Terminal, found: Replayed) -> None:
+    out = terminal.out
+    out.print(Text(one_row(f"{found.name}: {found.n} questions, up to {found.n_paths} paths"), style="bold"))
+    table = _table(["rule", "right", "against first path", "tokens", "paths", "against a fixed vote", "random exit", "sure"])
+    for r in found.rules:
+        control = "" if r.against_fixed is None else f"{points(r.against_fixed.value)} ({points(r.against_fixed.low)} to {points(r.against_fixed.high)})"
+        exits = "" if r.against_random is None else f"{points(r.against_random.value)} ({points(r.against_random.low)} to {points(r.against_random.high)})"
+        table.add_row(
+            Text(r.name, style="cyan"),
+            Text(percent(r.right), style="bold"),
+            f"{points(r.against_first.value)} ({points(r.against_first.low)} to {points(r.against_first.high)})",
+            f"{r.tokens:,.0f}",
+            f"{r.paths:.1f}",
+            control,
+            exits,
+            f"{percent(r.right_when_sure)} of {r.n_sure}" if r.n_sure else "",
+        )
+    out.print(table)
+    out.print(Text(f"one of {found.n_paths} paths is right: {percent(found.any_right)}", style="dim"))
+    out.print(Text("controls: a fixed vote at the same mean tokens, and leaving after as many paths at random", style="dim"))
