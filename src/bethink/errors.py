@@ -11,6 +11,7 @@
     │   ├── DiskFull
     │   ├── InvalidModelFile       truncated, lying or hostile model file
     │   └── DoesNotFit             the machine has too little memory for what was asked
+    ├── SandboxMissing             code cannot be run safely on this machine               (exit 5, HTTP 501)
     └── EngineError                loading or running a model                              (exit 4, HTTP 500/503)
         ├── EngineMissing          the engine's package is not installed
         ├── CapabilityMissing      the engine cannot do what was asked
@@ -83,6 +84,12 @@ class InvalidModelFile(StoreError):
 class DoesNotFit(StoreError):
     code = "does_not_fit"
     http_status = 507
+
+
+class SandboxMissing(BethinkError):
+    code = "sandbox_missing"
+    http_status = 501
+    exit_code = 5
 
 
 class EngineError(BethinkError):

@@ -3,8 +3,8 @@
 Owns the table of commands and the one boundary where errors become words and exit codes. Refuses to know what a command
 does: a command's module is imported when it is run, so that `bethink --help` loads nothing.
 
-Exit codes: 0 answered, 2 wrong usage, 3 model or store, 4 engine, 130 interrupted, 1 a fault of bethink itself, 141 the
-reader of a pipe went away.
+Exit codes: 0 answered, 2 wrong usage, 3 model or store, 4 engine, 5 unsure or refused (`check`), 130 interrupted, 1 a
+fault of bethink itself (`check`: failed), 141 the reader of a pipe went away.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ COMMANDS: dict[str, str] = {
     "pull": "bethink.cli.pull:pull",
     "models": "bethink.cli.models:models",
     "doctor": "bethink.cli.doctor:doctor",
+    "check": "bethink.cli.check:check",
     "trace": "bethink.cli.trace:trace",
     "completion": "bethink.cli.main:completion",
 }
@@ -55,6 +56,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "models": "List, show and remove models; see what fits this machine.",
     },
     "Look closer": {
+        "check": "Hold an answer against what is known: mathematics, tests, a schema, a command.",
         "trace": "See who decided what in an earlier request.",
         "doctor": "See what this machine has and what bethink chooses.",
     },

@@ -8,11 +8,7 @@ holds: `equivalent` is symmetric, ends in time, never raises for any text; what 
 from __future__ import annotations
 
 import atexit
-import contextlib
-import json
 import re
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -23,9 +19,9 @@ from functools import cache
 
 from bethink.types import Verdict
 from bethink.verify.numbers import Number, parse_number
+from bethink.verify.process import LineProcess
 
 MAX_MATH_CHARS = 1000
-START_LIMIT_S = 30.0
 DECIMALS = Fraction(1, 2_000_000)
 """Numbers that differ by less, where one is not whole, are one number rounded twice."""
 
@@ -197,106 +193,25 @@ def _undress(text: str) -> str:
     return text
 
 
-class Worker:
-    """The algebra process: started when first needed, one question at a time, killed when a question takes too long.
-
-    Safe to use from any thread. A killed process is replaced at once, so that the next question seldom waits for a
-    start.
-    """
+class Worker(LineProcess):
+    """The algebra process. Answers are remembered, the lack of one too."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._process: subprocess.Popen[str] | None = None
-        self._is_ready = False
-        self._is_broken = False
+        super().__init__("bethink.verify.worker")
+        self._memory_lock = threading.Lock()
         self._known: dict[tuple[str, str], bool | None] = {}
 
-    def start(self) -> None:
-        """Be ready for the next question."""
-        with self._lock:
-            self._make_ready()
-
     def compare(self, a: str, b: str, timeout_s: float) -> bool | None:
-        """None when time ran out. Answers are remembered, the lack of one too."""
+        """None when time ran out. Where there can be no process, texts and numbers decide."""
         pair = (a, b) if a <= b else (b, a)
-        with self._lock:
+        with self._memory_lock:
             if pair not in self._known:
                 if len(self._known) >= 4096:
                     self._known.clear()
-                self._known[pair] = self._ask(*pair, timeout_s)
+                answer = self.ask({"a": pair[0], "b": pair[1]}, timeout_s)
+                missing = False if self.is_broken else None
+                self._known[pair] = missing if answer is None else answer["equal"] is True
             return self._known[pair]
-
-    def close(self) -> None:
-        """End the process. It starts again when it is needed."""
-        with self._lock:
-            self._stop()
-
-    def _ask(self, a: str, b: str, timeout_s: float) -> bool | None:
-        process = self._make_ready()
-        if process is None:
-            return False
-        answer = _exchange(process, json.dumps({"a": a, "b": b}), timeout_s)
-        if answer is None:
-            self._stop()
-            self._launch()
-            return None
-        return json.loads(answer)["equal"] is True
-
-    def _make_ready(self) -> subprocess.Popen[str] | None:
-        """The process, waiting for a question; None when there can be none (then texts and numbers decide)."""
-        if self._process is not None and self._process.poll() is not None:
-            self._stop()
-        if self._process is None and not self._is_broken:
-            self._launch()
-        if self._process is not None and not self._is_ready:
-            self._is_ready = _exchange(self._process, None, START_LIMIT_S) is not None
-            if not self._is_ready:
-                self._is_broken = True
-                self._stop()
-        return self._process
-
-    def _launch(self) -> None:
-        command = [sys.executable, "-m", "bethink.verify.worker"]
-        try:
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                text=True,
-                encoding="utf-8",
-            )
-        except OSError:
-            self._is_broken = True
-
-    def _stop(self) -> None:
-        process, self._process, self._is_ready = self._process, None, False
-        if process is None:
-            return
-        process.kill()
-        process.wait()
-        for pipe in (process.stdin, process.stdout):
-            if pipe:
-                with contextlib.suppress(BrokenPipeError):  # it was killed with a question in its pipe
-                    pipe.close()
-
-
-def _exchange(process: subprocess.Popen[str], question: str | None, timeout_s: float) -> str | None:
-    """One line from the process, or None when it died or was killed for taking too long."""
-    assert process.stdin
-    assert process.stdout
-    timer = threading.Timer(timeout_s, process.kill)
-    timer.daemon = True
-    timer.start()
-    try:
-        if question is not None:
-            process.stdin.write(question + "\n")
-            process.stdin.flush()
-        return process.stdout.readline() or None
-    except BrokenPipeError:
-        return None
-    finally:
-        timer.cancel()
 
 
 @cache

@@ -17,7 +17,8 @@ from typing import Any, TextIO, cast
 
 from math_verify import parse, verify
 
-MEMORY_BYTES = 2 << 30
+from bethink.verify.process import limit_memory
+
 SOFT_LIMIT_S = 2
 
 _PLAIN = (
@@ -31,7 +32,7 @@ _PLAIN = (
 def main() -> None:
     # What libraries print must not get between the answers.
     answers, sys.stdout = sys.stdout, sys.stderr
-    _limit_memory()
+    limit_memory()
     logging.disable(logging.CRITICAL)
     _say(answers, {"ready": True})
     for line in sys.stdin:
@@ -42,14 +43,6 @@ def main() -> None:
 def _say(answers: TextIO, value: dict[str, object]) -> None:
     answers.write(json.dumps(value) + "\n")
     answers.flush()
-
-
-def _limit_memory() -> None:
-    try:
-        import resource
-    except ImportError:  # not on Windows
-        return
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
 
 
 def _are_equal(a: str, b: str) -> bool | None:

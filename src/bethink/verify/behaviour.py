@@ -1,0 +1,111 @@
+"""What programs do, side by side: their outputs on the same inputs, for a vote without tests.
+
+Source: CodeT, arXiv 2207.10397: candidates that give the same outputs agree. Departure: outputs are compared by value,
+not held against expectations that the model wrote.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from bethink.verify.judge.session import Frames
+from bethink.verify.judge.values import Remote, Unreadable, decode, encode
+from bethink.verify.sandbox import Limits, Sandbox
+from bethink.verify.sandbox.watch import watch
+
+EACH = Limits(cpu_s=4.0, wall_s=6.0)
+MAX_RESTARTS = 3
+
+
+def behaviours(
+    programs: Sequence[str], inputs: Sequence[str], *, sandbox: Sandbox, limits: Limits = EACH
+) -> list[tuple[str, ...] | None]:
+    """For each program what comes out of each input, an expression such as `f([1, 2], 3)`; None where the program does not
+    even load. The limits are for all inputs of one program. Raises: SandboxMissing.
+    """
+    return [_behaviour(program, inputs, sandbox, limits) for program in programs]
+
+
+def classes_by_behaviour(
+    programs: Sequence[str], inputs: Sequence[str], *, sandbox: Sandbox, limits: Limits = EACH
+) -> list[list[int]]:
+    """The indices of programs that do the same, in the order of first appearance. Programs that do not load, or whose
+    every input fails, are in no class."""
+    classes: dict[tuple[str, ...], list[int]] = {}
+    for place, outputs in enumerate(behaviours(programs, inputs, sandbox=sandbox, limits=limits)):
+        if outputs is not None and not all(_is_failure(output) for output in outputs):
+            classes.setdefault(outputs, []).append(place)
+    return list(classes.values())
+
+
+def _is_failure(output: str) -> bool:
+    return output.startswith(("raises ", "no output: "))
+
+
+def _behaviour(program: str, inputs: Sequence[str], sandbox: Sandbox, limits: Limits) -> tuple[str, ...] | None:
+    outputs: list[str] = []
+    for _ in range(MAX_RESTARTS):
+        is_loaded, found, ended = _ask(program, inputs[len(outputs) :], sandbox, limits)
+        outputs += found
+        if not is_loaded and not outputs:
+            return None
+        if len(outputs) >= len(inputs):
+            return tuple(outputs)
+        outputs.append(f"no output: {ended}")
+    return tuple([*outputs, *["no output: not tried"] * (len(inputs) - len(outputs))])
+
+
+def _ask(program: str, inputs: Sequence[str], sandbox: Sandbox, limits: Limits) -> tuple[bool, list[str], str]:
+    """Whether it loaded, its outputs as far as they came, and what ended them."""
+    frames, replies = Frames(), list[bytes]()
+    with sandbox.worker(limits) as worker:
+        channel = sandbox.channel(
+            worker, "bethink.verify.judge.candidate", (program, True), limits, lambda data: replies.extend(frames.take(data))
+        )
+        for expression in inputs:
+            request = encode(expression)
+            channel.send(len(request).to_bytes(8, "big") + request)
+        watch([channel], until=time.monotonic() + limits.wall_s, is_done=lambda: len(replies) > len(inputs))
+        ended = channel.ended() if channel.is_over else "ok"
+    is_loaded = bool(replies) and not _output(replies[0]).startswith(("raises ", "no output: "))
+    return is_loaded, [_output(reply) for reply in replies[1 : len(inputs) + 1]] if is_loaded else [], ended
+
+
+def _output(reply: bytes) -> str:
+    """One reply of a program in words that are equal when the values are."""
+    try:
+        value = decode(reply, lambda remote: remote)
+    except Unreadable:
+        return "no output: it sent no value"
+    match value:
+        case ("ok", result, _, str() as printed):
+            return _canonical(result) + (f" and prints {printed!r}" if printed else "")
+        case ("raised", (str() as name, *_), *_):
+            return f"raises {name}"
+        case ("stays", str() as what):
+            return f"no output: {what}"
+        case _:
+            return "no output: it sent no value"
+
+
+def _canonical(value: object) -> str:
+    """Equal for values that people call equal: floats to ten digits, sets and dicts in one order."""
+    match value:
+        case bool() | None:
+            return str(value)
+        case float():
+            return repr(float(f"{value:.10g}"))
+        case int():
+            return hex(value) if value.bit_length() > 4000 else str(value)
+        case list() | tuple():
+            inner = ", ".join(map(_canonical, value))
+            return f"[{inner}]" if isinstance(value, list) else f"({inner},)"
+        case set() | frozenset():
+            return "{" + ", ".join(sorted(map(_canonical, value))) + "}"
+        case dict():
+            return "{" + ", ".join(sorted(f"{_canonical(key)}: {_canonical(it)}" for key, it in value.items())) + "}"
+        case Remote():
+            return f"a {value.type_name}"
+        case _:
+            return repr(value)

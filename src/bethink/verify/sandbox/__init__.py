@@ -1,0 +1,6 @@
+"""Untrusted Python, run where it can do no harm: `open_sandbox().run(program)`."""
+
+from bethink.verify.sandbox.limits import Ended, Limits, Ran
+from bethink.verify.sandbox.pool import Sandbox, open_sandbox
+
+__all__ = ["Ended", "Limits", "Ran", "Sandbox", "open_sandbox"]
