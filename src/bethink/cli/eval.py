@@ -45,8 +45,8 @@ class TaskGroup(click.Group):
 def evaluate() -> None:
     """Measure how right a model is, and what it costs.
 
-    TASK is a task's name (`bethink eval list`), or a file of questions with their answers. Each question is asked in every
-    arm; the folder then holds every answer, a summary and a report.
+    TASK is a task's name (`bethink eval list`), or a file of questions with their answers. Each question is asked in
+    every arm; the folder then holds every answer, a summary and a report.
 
     \b
       bethink eval questions.jsonl --out DIR
@@ -72,6 +72,7 @@ def evaluate() -> None:
 @click.option("--max-tokens", type=AT_LEAST_ONE, metavar="N", help="Tokens a path may take, thought and answer.")
 @click.option("--parallel", type=click.IntRange(1, 1024), metavar="N", help="Paths at once.  [default: 32]")
 @click.option("--traces", is_flag=True, help="Keep the trace of every answer too.")
+@click.option("--unsafe-local", is_flag=True, help="Run programs without a sandbox where there is none.")
 @click.option("--export", type=click.Choice(["lm-eval"]), help="Also write results in that format.")
 @click.option("--engine", metavar="NAME", help="openvino or llamacpp.")
 @click.option("--precision", metavar="NAME", help="The precision of the prepared weights.")
@@ -80,7 +81,7 @@ def evaluate() -> None:
 def run(task: str, **values: Any) -> int:
     """Measure one task."""
     from bethink.evals.arms import DEFAULT_ARMS, parse_arms
-    from bethink.evals.measure import Order, default_folder
+    from bethink.evals.measure import Order
     from bethink.evals.registry import open_task
     from bethink.evals.runner import PARALLEL
     from bethink.evals.stats import need_scipy
@@ -89,10 +90,8 @@ def run(task: str, **values: Any) -> int:
     need_scipy()
     terminal = open_terminal(no_color=values["no_color"])
     model = values["model"] or default_model()
-    arms = parse_arms(values["arms"] or DEFAULT_ARMS)
-    opened = open_task(task, data=values["data"], seed=values["seed"])
     order = Order(
-        arms=arms,
+        arms=parse_arms(values["arms"] or DEFAULT_ARMS),
         n=values["n"],
         first=values["first"],
         seed=values["seed"],
@@ -101,6 +100,16 @@ def run(task: str, **values: Any) -> int:
         parallel=values["parallel"] or PARALLEL,
         keeps_traces=values["traces"],
     )
+    opened = open_task(task, data=values["data"], seed=values["seed"], unsafe_local=values["unsafe_local"])
+    try:
+        return _run(opened, order, task, model, values, terminal)
+    finally:
+        opened.close()
+
+
+def _run(opened: Task, order: Order, task: str, model: str, values: dict[str, Any], terminal: Terminal) -> int:
+    from bethink.evals.measure import default_folder
+
     n = len(order.indices(opened))
     out: Path = values["out"] or default_folder(opened.name, model, n, order.seed)
     command = _command(task, model, out, values)
@@ -120,7 +129,15 @@ def _command(task: str, model: str, out: Path, values: dict[str, Any]) -> str:
 
 
 def _measure(
-    task: Task, order: Order, options: Options, out: Path, command: str, terminal: Terminal, *, is_json: bool, export: str | None
+    task: Task,
+    order: Order,
+    options: Options,
+    out: Path,
+    command: str,
+    terminal: Terminal,
+    *,
+    is_json: bool,
+    export: str | None,
 ) -> int:
     from dataclasses import replace
 
@@ -223,9 +240,10 @@ def simulate(results: Path, is_json: bool, no_color: bool) -> None:
     from dataclasses import asdict
 
     from bethink.cli.eval_view import show_replayed
-    from bethink.evals.simulate import read_items, replay_all
+    from bethink.evals.simulate import read_kept, replay_all
 
-    replayed = [replay_all(items, arm) for arm, items in read_items(results).items()]
+    kept = read_kept(results)
+    replayed = [replay_all(items, arm, kept.singles) for arm, items in kept.items.items()]
     if is_json:
         click.echo(json.dumps([asdict(r) for r in replayed], indent=1))
         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich import box
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -13,20 +14,29 @@ from bethink.evals.chart import Point, pareto
 from bethink.evals.comparing import SideBySide
 from bethink.evals.report import headline, interval, percent, points
 from bethink.evals.simulate import Replayed
+from bethink.evals.stats import Estimate
 from bethink.evals.summary import ArmSummary, Comparison, Summary, power_lines
 
 
 def show_summary(terminal: Terminal, summary: Summary) -> None:
     out = terminal.out
-    out.print(_arms(summary.arms))
+    _print(out, _arms(summary.arms))
     if summary.comparisons:
-        out.print(_differences(summary.comparisons))
+        _print(out, _differences(summary.comparisons))
     out.print(Text(one_row(headline(summary)), style="bold"))
     for line in power_lines(summary.comparisons):
         out.print(Text(one_row(line), style="dim"))
     n_errors = sum(a.n_errors for a in summary.arms)
     if n_errors:
         out.print(Text(f"{n_errors} answers ended in an error and count as wrong", style="red"))
+
+
+def _print(out: Console, table: Table) -> None:
+    """A table whole: what reads a pipe gets all of it, however wide."""
+    width = (
+        None if out.is_terminal else max(out.width, out.measure(table, options=out.options.update(width=400)).maximum)
+    )
+    out.print(table, width=width)
 
 
 def _table(titles: Sequence[str]) -> Table:
@@ -75,7 +85,7 @@ def show_side_by_side(terminal: Terminal, found: SideBySide) -> None:
     out = terminal.out
     for name, a, b in found.differing:
         out.print(Text(one_row(f"{name}: {a} in A, {b} in B"), style="dim"))
-    out.print(_differences(found.pairs, ("A ", "B ")))
+    _print(out, _differences(found.pairs, ("A ", "B ")))
     if found.n_only_a or found.n_only_b:
         out.print(Text(f"left out: {found.n_only_a} questions of A alone, {found.n_only_b} of B alone", style="yellow"))
     for line in power_lines(found.pairs):
@@ -85,20 +95,27 @@ def show_side_by_side(terminal: Terminal, found: SideBySide) -> None:
 def show_replayed(terminal: Terminal, found: Replayed) -> None:
     out = terminal.out
     out.print(Text(one_row(f"{found.name}: {found.n} questions, up to {found.n_paths} paths"), style="bold"))
-    table = _table(["rule", "right", "against first path", "tokens", "paths", "against a fixed vote", "random exit", "sure"])
+    table = _table(["rule", "right", "tokens", "paths", "first path", "fixed vote", "random exit", "when sure"])
     for r in found.rules:
-        control = "" if r.against_fixed is None else f"{points(r.against_fixed.value)} ({points(r.against_fixed.low)} to {points(r.against_fixed.high)})"
-        exits = "" if r.against_random is None else f"{points(r.against_random.value)} ({points(r.against_random.low)} to {points(r.against_random.high)})"
         table.add_row(
-            Text(r.name, style="cyan"),
+            Text(one_row(r.name), style="cyan"),
             Text(percent(r.right), style="bold"),
-            f"{points(r.against_first.value)} ({points(r.against_first.low)} to {points(r.against_first.high)})",
             f"{r.tokens:,.0f}",
             f"{r.paths:.1f}",
-            control,
-            exits,
+            _span(r.against_first),
+            _span(r.against_fixed),
+            _span(r.against_random),
             f"{percent(r.right_when_sure)} of {r.n_sure}" if r.n_sure else "",
         )
-    out.print(table)
+    _print(out, table)
     out.print(Text(f"one of {found.n_paths} paths is right: {percent(found.any_right)}", style="dim"))
-    out.print(Text("controls: a fixed vote at the same mean tokens, and leaving after as many paths at random", style="dim"))
+    out.print(
+        Text(
+            "differences in points: to the first path, to a fixed vote of the same tokens, to leaving at random",
+            style="dim",
+        )
+    )
+
+
+def _span(found: Estimate | None) -> str:
+    return "" if found is None else f"{points(found.value)} [{points(found.low)} {points(found.high)}]"

@@ -44,6 +44,9 @@ class AnswerTask:
     def verify(self, example: Example, text: str) -> Verdict:
         return self.judge(example, self.extract(example, Output(text), strict=False))
 
+    def close(self) -> None:
+        """Nothing is held."""
+
 
 def stated(output: Output) -> str | None:
     """What the answer itself states to be the answer; one line is a statement after a lead that was forced before

@@ -11,7 +11,6 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from typing import cast
 
 from bethink.errors import UsageError
 from bethink.thinking.effort import MAX_PATHS
@@ -101,7 +100,7 @@ def _alone(arm: Arm) -> Arm:
 def _effort(value: str, text: str) -> Effort:
     if value not in EFFORTS:
         raise UsageError(f"the arm {text!r} has no effort that is known", f"one of {', '.join(EFFORTS)}")
-    return cast("Effort", value)
+    return value
 
 
 def _count(value: str, least: int, most: int, text: str) -> int:

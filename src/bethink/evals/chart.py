@@ -168,10 +168,13 @@ def _bins(name: str, colour: int, bins: Sequence[Bin], x: Scale, y: Scale) -> st
     parts = [f'<path class="curve {css}" d="{line}"/>'] if bins else []
     for b in bins:
         cx, cy = x.at(b.agreement), y.at(b.right.value)
-        title = escape(f"{name}: of {b.n} answers with {100 * b.agreement:.0f} % agreement {100 * b.right.value:.0f} % are right")
+        title = escape(
+            f"{name}: of {b.n} answers with {100 * b.agreement:.0f} % agreement {100 * b.right.value:.0f} % are right"
+        )
         whisker = f'<path class="whisker {css}" d="M{cx:.1f} {y.at(b.right.low):.1f}V{y.at(b.right.high):.1f}"/>'
         radius = 4 + 9 * (b.n / total) ** 0.5
-        parts.append(f'<g><title>{title}</title>{whisker}<circle class="{css}" cx="{cx:.1f}" cy="{cy:.1f}" r="{radius:.1f}"/></g>')
+        dot = f'<circle class="{css}" cx="{cx:.1f}" cy="{cy:.1f}" r="{radius:.1f}"/>'
+        parts.append(f"<g><title>{title}</title>{whisker}{dot}</g>")
     return "".join(parts)
 
 
@@ -182,13 +185,16 @@ def coverage_chart(arms: Sequence[tuple[str, int, Sequence[tuple[float, float, f
     for n in range(6):
         at = x.at(n / 5)
         parts.append(f'<line class="grid" x1="{at:.1f}" y1="{TOP}" x2="{at:.1f}" y2="{HEIGHT - BOTTOM}"/>')
-        parts.append(f'<text class="tick" x="{at:.1f}" y="{HEIGHT - BOTTOM + 17}" text-anchor="middle">{20 * n} %</text>')
+        parts.append(
+            f'<text class="tick" x="{at:.1f}" y="{HEIGHT - BOTTOM + 17}" text-anchor="middle">{20 * n} %</text>'
+        )
     for name, colour, steps in arms:
         css = f"c{colour % N_COLOURS}"
         line = "".join(f"{'L' if i else 'M'}{x.at(c):.1f} {y.at(r):.1f}" for i, (_, c, r) in enumerate(steps))
         parts.append(f'<path class="curve {css}" d="{line}"/>')
         for threshold, covered, right in steps:
-            words = f"{name}: answering at {100 * threshold:.0f} % agreement and above, {100 * right:.0f} % of {100 * covered:.0f} % are right"
+            share = f"{100 * right:.0f} % of {100 * covered:.0f} % are right"
+            words = f"{name}: answering at {100 * threshold:.0f} % agreement and above, {share}"
             circle = f'<circle class="{css}" cx="{x.at(covered):.1f}" cy="{y.at(right):.1f}" r="4"/>'
             parts.append(f"<g><title>{escape(words)}</title>{circle}</g>")
     parts.append(_axis_name("questions answered, the surest first"))

@@ -60,6 +60,6 @@ def _keyed(lines: Sequence[Line]) -> list[Line]:
 
 def _differing(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     def shown(value: object) -> str:
-        return " ".join(map(str, value.values())) if isinstance(value, dict) else str(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]  # JSON
+        return " ".join(map(str, value.values())) if isinstance(value, dict) else str(value)  # pyright: ignore[reportUnknownArgumentType]  # JSON
 
     return [(key, shown(a.get(key)), shown(b.get(key))) for key in SHOWN if a.get(key) != b.get(key)]

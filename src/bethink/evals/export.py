@@ -28,8 +28,8 @@ def lm_eval(summary: Summary) -> dict[str, Any]:
             }
             for a in summary.arms
         },
-        "versions": {name: 1 for name in names.values()},
-        "n-shot": {name: 0 for name in names.values()},
+        "versions": dict.fromkeys(names.values(), 1),
+        "n-shot": dict.fromkeys(names.values(), 0),
         "higher_is_better": {name: {"exact_match": True} for name in names.values()},
         "n-samples": {names[a.name]: {"original": a.n, "effective": a.n} for a in summary.arms},
         "config": {

@@ -41,7 +41,9 @@ class QuestionFile:
             try:
                 example = read(row, number)
             except ValueError as error:
-                raise UsageError(f"row {number} of {self.path}: {error}", "see docs/guide/eval.md for formats") from None
+                raise UsageError(
+                    f"row {number} of {self.path}: {error}", "see docs/guide/eval.md for formats"
+                ) from None
             if example.id in places:
                 raise UsageError(
                     f"rows {places[example.id]} and {number} of {self.path} have the same id {example.id!r}",
@@ -87,7 +89,9 @@ def _rows(text: str, path: Path) -> tuple[Row, ...]:
         listed = enumerate(cast("list[object]", items), 1)
         return tuple(_object(item, f"item {number} of {path}") for number, item in listed)
     lines = ((number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip())
-    return tuple(_object(_parsed(line, place), place) for number, line in lines for place in (f"line {number} of {path}",))
+    return tuple(
+        _object(_parsed(line, place), place) for number, line in lines for place in (f"line {number} of {path}",)
+    )
 
 
 def _parsed(text: str, place: str) -> object:
@@ -116,7 +120,9 @@ def text_of(row: Row, *names: str) -> str:
             return str(value)
         if isinstance(value, str) and value.strip():
             return value
-    raise ValueError(f"it has no {' or '.join(repr(n) for n in names)}; it has {', '.join(map(repr, row)) or 'nothing'}")
+    raise ValueError(
+        f"it has no {' or '.join(repr(n) for n in names)}; it has {', '.join(map(repr, row)) or 'nothing'}"
+    )
 
 
 def id_of(row: Row, number: int, *names: str) -> str:

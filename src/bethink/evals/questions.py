@@ -38,7 +38,11 @@ def questions(lines: Sequence[Line], arms: Sequence[str]) -> str:
     labels = "".join(f'<label for="show-{name}">{words} <b>{counts[name]}</b></label>' for name, words in shown)
     limit = _limit(lines)
     told = "".join(_question(group, found, limit) for group, found in zip(groups, kinds, strict=True))
-    cut = "" if limit is None else f'<p class="note">Texts are cut at {limit:,} characters; results.jsonl has them whole.</p>'
+    cut = (
+        ""
+        if limit is None
+        else f'<p class="note">Texts are cut at {limit:,} characters; results.jsonl has them whole.</p>'
+    )
     return f'{inputs}<div class="filters">{labels}</div>{cut}<div class="questions">{told}</div>'
 
 
@@ -67,7 +71,8 @@ def _limit(lines: Sequence[Line]) -> int | None:
 def _question(group: Sequence[Line], kinds: Sequence[str], limit: int | None) -> str:
     first = group[0]
     marks = "".join(
-        f'<span class="mark {state(line)}" title="{escape(line.arm)}">{MARKS[state(line)]}</span>' for line in group[:24]
+        f'<span class="mark {state(line)}" title="{escape(line.arm)}">{MARKS[state(line)]}</span>'
+        for line in group[:24]
     )
     short = " ".join(first.question.split())
     short = short if len(short) <= 160 else short[:160] + "…"
@@ -75,7 +80,8 @@ def _question(group: Sequence[Line], kinds: Sequence[str], limit: int | None) ->
     answers = "".join(_answer(line, limit) for line in group)
     css = " ".join(kind for kind in kinds if kind != "all")
     return (
-        f'<details class="{css}"><summary><span class="n">{first.index + 1}</span><span class="q">{escape(short)}</span>'
+        f'<details class="{css}"><summary><span class="n">{first.index + 1}</span>'
+        f'<span class="q">{escape(short)}</span>'
         f'<span class="marks">{marks}</span></summary><div class="inside">'
         f'<div class="text">{escape(_cut(first.question, 20_000))}</div>{gold}{answers}</div></details>\n'
     )
@@ -86,7 +92,9 @@ def _answer(line: Line, limit: int | None) -> str:
     said = "" if line.extracted is None else " ".join(line.extracted.split())[:200]
     cost = f"{line.tokens:,} tokens · {line.closed_by}" if line.error is None else "no answer"
     why = f"<p class='note'>{escape(_cut(line.error or line.why, 2000))}</p>"
-    strict = "" if line.strict is line.lenient else ' · <span title="nothing is stated as the answer">lenient only</span>'
+    strict = (
+        "" if line.strict is line.lenient else ' · <span title="nothing is stated as the answer">lenient only</span>'
+    )
     thinking = f'<span class="think">{escape(_cut(line.thinking, limit))}</span>\n\n' if line.thinking.strip() else ""
     text = f'<div class="text">{thinking}{escape(_cut(line.answer, limit))}</div>'
     return (

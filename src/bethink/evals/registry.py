@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bethink.errors import UsageError
 from bethink.evals.task import Task
+from bethink.verify.sandbox import Sandbox, open_sandbox
 
 FILE_ENDS = (".jsonl", ".jsonl.gz", ".json")
 GYM = "reasoning_gym"
@@ -24,31 +25,54 @@ class Offer:
     name: str
     what: str
     get: str | None
-    open: Callable[[str, Path], Task]
+    open: Callable[[str, Path | None, Callable[[], Sandbox]], Task]
 
 
-def _gsm8k(name: str, data: Path) -> Task:
+def _gsm8k(name: str, data: Path | None, _: Callable[[], Sandbox]) -> Task:
     from bethink.evals.tasks.gsm8k import gsm8k
 
-    return gsm8k(name, data)
+    return gsm8k(name, _needed(data))
 
 
-def _math500(name: str, data: Path) -> Task:
+def _math500(name: str, data: Path | None, _: Callable[[], Sandbox]) -> Task:
     from bethink.evals.tasks.math500 import math500
 
-    return math500(name, data)
+    return math500(name, _needed(data))
 
 
-def _aime(name: str, data: Path) -> Task:
+def _aime(name: str, data: Path | None, _: Callable[[], Sandbox]) -> Task:
     from bethink.evals.tasks.aime import aime
 
-    return aime(name, data)
+    return aime(name, _needed(data))
 
 
-def _ifeval(name: str, data: Path) -> Task:
+def _ifeval(name: str, data: Path | None, _: Callable[[], Sandbox]) -> Task:
     from bethink.evals.tasks.ifeval import ifeval
 
-    return ifeval(name, data)
+    return ifeval(name, _needed(data))
+
+
+def _humaneval(name: str, data: Path | None, sandbox: Callable[[], Sandbox]) -> Task:
+    from bethink.evals.tasks.humaneval import humaneval
+
+    return humaneval(name, data, sandbox())
+
+
+def _mbpp(name: str, data: Path | None, sandbox: Callable[[], Sandbox]) -> Task:
+    from bethink.evals.tasks.mbpp import mbpp
+
+    return mbpp(name, _needed(data), sandbox())
+
+
+def _livecodebench(name: str, data: Path | None, sandbox: Callable[[], Sandbox]) -> Task:
+    from bethink.evals.tasks.livecodebench import livecodebench
+
+    return livecodebench(name, _needed(data), sandbox())
+
+
+def _needed(data: Path | None) -> Path:
+    assert data is not None, "an offer with `get` is opened with its file"
+    return data
 
 
 OFFERS: tuple[Offer, ...] = (
@@ -56,22 +80,38 @@ OFFERS: tuple[Offer, ...] = (
     Offer("gsm-symbolic", "school problems, varied", "a .jsonl of github.com/apple/ml-gsm-symbolic", _gsm8k),
     Offer("math500", "competition problems", "test.jsonl of HuggingFaceH4/MATH-500", _math500),
     Offer("aime", "invitational examination", "a year's problems as JSON lines (problem, answer)", _aime),
-    Offer("ifeval", "instructions about form", "input_data.jsonl of google-research/instruction_following_eval", _ifeval),
+    Offer("humaneval", "functions to complete", None, _humaneval),
+    Offer(
+        "humaneval-plus",
+        "the same, with more tests",
+        "HumanEvalPlus.jsonl.gz of evalplus/humanevalplus_release",
+        _humaneval,
+    ),
+    Offer("mbpp", "short functions", "mbpp.jsonl or sanitized-mbpp.json of google-research/mbpp", _mbpp),
+    Offer("livecodebench", "contest problems", "a .jsonl of livecodebench/code_generation_lite", _livecodebench),
+    Offer(
+        "ifeval", "instructions about form", "input_data.jsonl of google-research/instruction_following_eval", _ifeval
+    ),
 )
 
 
-def open_task(name: str, *, data: Path | None = None, seed: int = 0) -> Task:
-    """The task of that name, or of that file. `seed` chooses the questions of a generator.
+def open_task(name: str, *, data: Path | None = None, seed: int = 0, unsafe_local: bool = False) -> Task:
+    """The task of that name, or of that file. `seed` chooses the questions of a generator; `unsafe_local` lets programs
+    run without a sandbox where there is none.
 
-    Raises: UsageError (unknown, without its file, malformed), ExtraMissing.
+    Raises: UsageError (unknown, without its file, malformed), ExtraMissing, SandboxMissing.
     """
+
+    def sandbox() -> Sandbox:
+        return open_sandbox(unsafe_local=unsafe_local)
+
     offer = next((o for o in OFFERS if o.name == _plain(name)), None)
     if offer is not None:
-        return offer.open(offer.name, _data(offer, data))
+        return offer.open(offer.name, _data(offer, data), sandbox)
     if _plain(name).startswith(f"{GYM}:"):
         return _gym(name, data, seed)
     if name.endswith(FILE_ENDS) or Path(name).is_file():
-        return _file(name, data)
+        return _file(name, data, sandbox)
     raise _unknown(name)
 
 
@@ -93,7 +133,7 @@ def _gym(name: str, data: Path | None, seed: int) -> Task:
     return reasoning_gym(plain, plain.partition(":")[2], seed)
 
 
-def _file(name: str, data: Path | None) -> Task:
+def _file(name: str, data: Path | None, sandbox: Callable[[], Sandbox]) -> Task:
     from bethink.evals.tasks.jsonl import jsonl
 
     if data is not None:
@@ -101,13 +141,13 @@ def _file(name: str, data: Path | None) -> Task:
     path = Path(name).expanduser()
     if not path.is_file():
         raise UsageError(f"there is no file {name}", "name an existing file of questions, or a task: bethink eval list")
-    return jsonl(path.name.partition(".")[0], path)
+    return jsonl(path.name.partition(".")[0], path, sandbox)
 
 
-def _data(offer: Offer, data: Path | None) -> Path:
+def _data(offer: Offer, data: Path | None) -> Path | None:
     if data is None and offer.get is not None:
         raise UsageError(f"{offer.name} needs its file of questions", f"get {offer.get} and pass --data FILE")
-    return (data or Path()).expanduser()
+    return data.expanduser() if data else None
 
 
 def _unknown(name: str) -> UsageError:

@@ -7,10 +7,10 @@ escaped. Texts are cut where the page would grow beyond what a browser opens; re
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from importlib import resources
-from typing import Any
+from typing import Any, cast
 
 from bethink.evals.chart import N_COLOURS, Point, cost_chart, coverage_chart, reliability_chart
 from bethink.evals.questions import questions
@@ -42,9 +42,8 @@ def page(summary: Summary, lines: Sequence[Line]) -> str:
 """
 
 
-def _model(settings: Any) -> str:
-    model = settings.get("model") or {}
-    return str(model.get("name", "?"))
+def _model(settings: Mapping[str, Any], key: str = "name") -> str:
+    return str(cast("dict[str, Any]", settings.get("model") or {}).get(key, "?"))
 
 
 def percent(value: float) -> str:
@@ -81,16 +80,21 @@ def headline(summary: Summary) -> str:
     """The finding in one or two sentences, no more than the numbers carry."""
     if not summary.arms:
         return "Nothing is measured yet."
-    best = max(summary.arms, key=lambda a: a.lenient.value)
     first = summary.arms[0]
-    said = f"{best.name} is right most often: {percent(best.lenient.value)} ({interval(best.lenient)})."
+    best = max(summary.arms, key=lambda a: a.lenient.value)
+    right = f"{percent(best.lenient.value)} ({interval(best.lenient)})"
     if best is first:
-        return f"{best.name} is right in {percent(best.lenient.value)} ({interval(best.lenient)})." if len(summary.arms) == 1 else said
-    pair = next(c.lenient for c in summary.comparisons if (c.a, c.b) == (first.name, best.name))
-    gain = f"{points(pair.difference.value)} points against {first.name}"
-    if pair.difference.low > 0:
-        return f"{said} That is {gain} ({_span(pair.difference)}), for {best.tokens / max(first.tokens, 1e-9):.1f} times its tokens."
-    return f"{said} That is {gain}, which these {pair.n} questions do not show to be more than chance."
+        rest = "" if len(summary.arms) == 1 else ", and no other arm in more"
+        return f"{first.name} is right in {right}{rest}."
+    pair = next((c.lenient for c in summary.comparisons if (c.a, c.b) == (first.name, best.name)), None)
+    if pair is None:
+        return f"{best.name} is right most often: {right}."
+    gain = (
+        f"{best.name} is right most often: {right}. That is {points(pair.difference.value)} points against {first.name}"
+    )
+    if pair.difference.low <= 0:
+        return f"{gain}, which these {pair.n} questions do not show to be more than chance."
+    return f"{gain} ({_span(pair.difference)}), for {best.tokens / max(first.tokens, 1e-9):.1f} times its tokens."
 
 
 def _span(found: Estimate) -> str:
@@ -109,7 +113,7 @@ def _costs(summary: Summary) -> str:
 
 
 def _table(arms: Sequence[ArmSummary]) -> str:
-    head = "arm|right|95 %|strict|tokens|seconds|latency|unsure|errors".split("|")
+    head = ["arm", "right", "95 %", "strict", "tokens", "seconds", "latency", "unsure", "errors"]
     rows: list[str] = []
     for at, a in enumerate(arms):
         name = f'<i class="swatch c{at % N_COLOURS}"></i>{escape(a.name)}'
@@ -125,9 +129,9 @@ def _table(arms: Sequence[ArmSummary]) -> str:
         ]
         rows.append(f"<tr><td>{name}</td>{''.join(f'<td>{c}</td>' for c in cells)}</tr>")
     told = (
-        "<b>Right</b> takes the last thing that could be an answer, <b>strict</b> only what the answer states as its own: "
-        "what lies between them is format, not skill. <b>Seconds</b> are the machine's share, <b>latency</b> is how long one "
-        "question took with others beside it. Errors and unsure verdicts count as not right."
+        "<b>Right</b> takes the last thing that could be an answer, <b>strict</b> only what the answer states as its "
+        "own: what lies between them is format, not skill. <b>Seconds</b> are the machine's share, <b>latency</b> is how "
+        "long one question took with others beside it. Errors and unsure verdicts count as not right."
     )
     return f"{_grid(head, rows)}<p class='note'>{told}</p>"
 
@@ -144,8 +148,8 @@ def _differences(comparisons: Sequence[Comparison]) -> str:
     rows = [_difference(c) for c in comparisons]
     power = "".join(f'<p class="note">{escape(line)}.</p>' for line in power_lines(comparisons))
     told = (
-        "Paired by question. The interval is a bootstrap over questions, p is McNemar's exact test; the last column is the "
-        "smallest difference so many questions can show."
+        "Paired by question. The interval is a bootstrap over questions, p is McNemar's exact test; the last column is "
+        "the smallest difference so many questions can show."
     )
     return f"<section><h2>Differences, in points</h2>{_grid(head, rows)}<p class='note'>{told}</p>{power}</section>"
 
@@ -176,7 +180,7 @@ def _samples(arms: Sequence[ArmSummary]) -> str:
         for name, found in (("one of k is right", a.any_at), ("the vote of k is right", a.majority_at)):
             cells = "".join(f"<td>{percent(found[k]) if k in found else '–'}</td>" for k in ks)
             rows.append(f"<tr><td>{escape(a.name)}</td><td>{name}</td>{cells}</tr>")
-    told = "Exact over all subsets of k of the sampled paths. Between the two lies what a better choice among the paths could win."
+    told = "Exact over all subsets of k of the sampled paths. What lies between the two, a better choice could win."
     head = ["arm", "", *(f"k = {k}" for k in ks)]
     return f"<section><h2>More samples</h2>{_grid(head, rows)}<p class='note'>{told}</p></section>"
 
@@ -190,18 +194,17 @@ def _agreement(arms: Sequence[ArmSummary]) -> str:
     covered = coverage_chart([(name, at, a.coverage) for name, at, a in known])
     keys = "".join(f'<i class="swatch c{at % N_COLOURS}"></i>{escape(name)} &nbsp; ' for name, at, _ in known)
     return f"""<section><h2>Can agreement be trusted?</h2><div class="pair">
-<figure><h3>Agreement against being right</h3>{bins}<figcaption>{keys}<br>On the dashed line, agreement is a probability.
-Expected calibration error: {escape(errors)}.</figcaption></figure>
-<figure><h3>Answering only what is sure</h3>{covered}<figcaption>{keys}<br>Right among the answered questions, when those with less
-agreement are left out.</figcaption></figure></div></section>"""
+<figure><h3>Agreement against being right</h3>{bins}<figcaption>{keys}<br>On the dashed line,
+agreement is a probability. Expected calibration error: {escape(errors)}.</figcaption></figure>
+<figure><h3>Answering only what is sure</h3>{covered}<figcaption>{keys}<br>Right among the answered
+questions, when those with less agreement are left out.</figcaption></figure></div></section>"""
 
 
 def _foot(summary: Summary) -> str:
     s = summary.settings
-    model = s.get("model") or {}
     rows = [
         ("questions from", f"{s.get('source', '?')} (SHA-256 {s.get('task_sha256', '?')})"),
-        ("model", f"{model.get('name', '?')} (SHA-256 {model.get('sha256', '?')})"),
+        ("model", f"{_model(s)} (SHA-256 {_model(s, 'sha256')})"),
         ("engine", f"{s.get('engine', '?')}"),
         ("first question, number, seeds", f"{s.get('first', 0)}, {s.get('n', '?')}, {s.get('seeds', '?')}"),
         ("tokens a path, at most", str(s.get("max_tokens") or "as bethink sees fit")),

@@ -77,7 +77,8 @@ class Line:
 def read_line(raw: Mapping[str, Any]) -> Line:
     """Raises: KeyError, TypeError: it is no line of results."""
     paths = tuple(PathLine(**p) for p in cast("Iterable[dict[str, Any]]", raw.get("paths", ())))
-    return Line(**{**raw, "paths": paths})
+    fields = {key: value for key, value in raw.items() if key != "paths"}
+    return Line(**fields, paths=paths)
 
 
 def read_results(folder: Path) -> list[Line]:
@@ -178,7 +179,9 @@ def refuse_other(path: Path, there: Mapping[str, Any], asked: Mapping[str, Any])
     """Raises: UsageError: saying what differs."""
     plain = cast("dict[str, Any]", json.loads(json.dumps(asked)))
     keys = sorted((there.keys() | plain.keys()) - MAY_DIFFER)
-    differing = [f"{k} is {_shown(there.get(k))}, not {_shown(plain.get(k))}" for k in keys if there.get(k) != plain.get(k)]
+    differing = [
+        f"{k} is {_shown(there.get(k))}, not {_shown(plain.get(k))}" for k in keys if there.get(k) != plain.get(k)
+    ]
     if differing:
         raise UsageError(
             f"{path} holds another measurement: {'; '.join(differing)}", "give another --out, or the same settings"

@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 from bethink.errors import BethinkError, EngineClosed
 from bethink.evals.arms import Arm
@@ -156,9 +157,10 @@ class _Judging:
 
 def _sole_cause(error: Exception) -> Exception:
     """The first error inside task groups."""
-    while isinstance(error, ExceptionGroup):
-        error = error.exceptions[0]
-    return error
+    if not isinstance(error, ExceptionGroup):
+        return error
+    inner = cast("ExceptionGroup[Exception]", error).exceptions
+    return _sole_cause(inner[0])
 
 
 def _failed(unit: Unit, error: Exception, latency_s: float) -> Line:

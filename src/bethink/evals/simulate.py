@@ -2,14 +2,14 @@
 
 A rule that does not beat its controls is no rule: a *fixed vote* of as many tokens (between two whole numbers of paths
 their mixture), and a *random exit*, which stops after as many paths as the rule did, but at questions of chance; both
-are computed as expectations, not drawn. Where a measurement also has plain or budget arms over the same questions,
-they are controls too. Waves are replayed whole: a path of a started wave costs all its tokens.
+are computed as expectations, not drawn. Where a measurement also has plain or budget arms over the same questions, they
+stand beside the rules. Waves are replayed whole: a path of a started wave costs all its tokens.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
@@ -75,41 +75,60 @@ class Replayed:
     rules: Sequence[RuleResult]
 
 
-def read_items(path: Path) -> dict[str, list[Item]]:
-    """The questions of a results file (or its folder) by arm, as far as their paths are all there: those of `fixed`
-    arms. Lines of older samples, which have no arm, are taken as one.
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a results file holds for a replay. `items` are the questions by arm, of arms whose paths all ran to their
+    end; `singles` are the arms of one path: by arm and question whether it was right, and its tokens."""
 
-    Raises: UsageError: no file, no such paths.
+    items: Mapping[str, Sequence[Item]]
+    singles: Mapping[str, Mapping[str, tuple[float, float]]]
+
+
+def read_kept(path: Path) -> Kept:
+    """A results file, or its folder. Lines of older samples, which name no arm, are taken as one.
+
+    Raises: UsageError: no file, no paths that can be replayed.
     """
     file = path / RESULTS if path.is_dir() else path
     try:
         rows = file.read_bytes()
     except OSError as error:
-        raise UsageError(f"{file} cannot be read: {error.strerror}", "name the folder or results.jsonl of an eval") from None
-    found: dict[str, dict[str, Item]] = {}
+        hint = "name the folder or results.jsonl of an eval"
+        raise UsageError(f"{file} cannot be read: {error.strerror}", hint) from None
+    items: dict[str, dict[str, Item]] = {}
+    singles: dict[str, dict[str, tuple[float, float]]] = {}
+    incomplete: set[str] = set()
     for number, text in enumerate(rows[: rows.rfind(b"\n") + 1].splitlines(), 1):
         try:
-            arm, item = _item(cast("dict[str, Any]", json.loads(text)), path)
+            raw = cast("dict[str, Any]", json.loads(text))
+            if "arm" not in raw:
+                item = _older(raw)
+                items.setdefault(path.stem, {}).setdefault(item.name, item)
+                continue
+            line = read_line(raw)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise UsageError(f"line {number} of {file} is no result: {error}", "remove that line") from None
-        if item is not None:
-            found.setdefault(arm, {}).setdefault(item.name, item)
-    if not found:
-        raise UsageError(
-            f"{path} holds no paths that ran to their end", 'sample them: bethink eval TASK --arms "fixed:16" --out DIR'
-        )
-    return {arm: list(items.values()) for arm, items in found.items()}
+        name = f"{line.id}\0{line.seed}"
+        if any(p.is_cancelled for p in line.paths):
+            incomplete.add(line.arm)
+        elif len(line.paths) > 1:
+            items.setdefault(line.arm, {}).setdefault(name, Item(name, _paths(line)))
+        else:
+            singles.setdefault(line.arm, {}).setdefault(name, (float(line.lenient is True), float(line.tokens)))
+    whole = {arm: list(found.values()) for arm, found in items.items() if arm not in incomplete}
+    if not whole:
+        hint = 'sample them: bethink eval TASK --arms "plain, fixed:16" --out DIR'
+        raise UsageError(f"{path} holds no paths that ran to their end", hint)
+    return Kept(whole, {arm: found for arm, found in singles.items() if arm not in whole and arm not in incomplete})
 
 
-def _item(raw: dict[str, Any], path: Path) -> tuple[str, Item | None]:
-    if "arm" not in raw:
-        paths = [(p["answer"], bool(p["right"]), int(p["tokens"])) for p in raw["paths"]]
-        return path.stem, Item(str(raw["index"]), _labelled(paths))
-    line: Line = read_line(raw)
-    if len(line.paths) < 2 or any(p.is_cancelled for p in line.paths):
-        return line.arm, None
-    name = f"{line.id}\0{line.seed}"
-    return line.arm, Item(name, _labelled([(p.extracted, p.right is True, p.tokens) for p in line.paths]))
+def _older(raw: Mapping[str, Any]) -> Item:
+    paths = [(p["answer"], bool(p["right"]), int(p["tokens"])) for p in raw["paths"]]
+    return Item(str(raw["index"]), _labelled(paths))
+
+
+def _paths(line: Line) -> tuple[Sampled, ...]:
+    return _labelled([(p.extracted, p.right is True, p.tokens) for p in line.paths])
 
 
 def _labelled(paths: Sequence[tuple[str | None, bool, int]]) -> tuple[Sampled, ...]:
@@ -151,18 +170,37 @@ def rules(n_paths: int) -> dict[str, VoteRule]:
     return found
 
 
-def replay_all(items: Sequence[Item], name: str) -> Replayed:
-    """Every rule and every control over these questions."""
+def replay_all(
+    items: Sequence[Item], name: str, singles: Mapping[str, Mapping[str, tuple[float, float]]] | None = None
+) -> Replayed:
+    """Every rule and every control over these questions. Raises: UsageError: a question has fewer than two paths."""
     n_paths = min(len(i.paths) for i in items)
+    if n_paths < 2:
+        raise UsageError(f"{name} has a question with {n_paths} paths", "a vote is replayed over two and more")
     fixed = {k: [replay(i, replace(NEVER, wave=k), k) for i in items] for k in range(1, n_paths + 1)}
     found = [_result("first path", fixed[1], fixed[1], None, None)]
     powers = [2**e for e in range(1, 10) if 2**e < n_paths]
     found += [_result(f"fixed {k}", fixed[k], fixed[1], None, None) for k in dict.fromkeys([*powers, n_paths])]
+    found += [_result(arm, got, fixed[1], None, None) for arm, got in _controls(items, singles or {}).items()]
     for label, rule in rules(n_paths).items():
         got = [replay(i, rule, n_paths) for i in items]
         found.append(_result(label, got, fixed[1], same_tokens(got, fixed), random_exit(got, fixed)))
     any_right = fmean(any(p.is_right for p in i.paths[:n_paths]) for i in items)
     return Replayed(name, len(items), n_paths, any_right, found)
+
+
+def _controls(
+    items: Sequence[Item], singles: Mapping[str, Mapping[str, tuple[float, float]]]
+) -> dict[str, list[Outcome]]:
+    """The measured arms of one path that answered all of these questions; a greedy arm has its first seed only."""
+    found: dict[str, list[Outcome]] = {}
+    for arm, answers in singles.items():
+        by_question = {name.partition("\0")[0]: got for name, got in reversed(answers.items())}
+        got = [answers.get(i.name) or by_question.get(i.name.partition("\0")[0]) for i in items]
+        whole = [Outcome(g[0], g[1], 1) for g in got if g is not None]
+        if len(whole) == len(items):
+            found[f"control: {arm}"] = whole
+    return found
 
 
 def same_tokens(got: Sequence[Outcome], fixed: Mapping[int, Sequence[Outcome]]) -> list[float]:
@@ -192,9 +230,10 @@ def _result(
 ) -> RuleResult:
     rights = [o.is_right for o in got]
     sure = [o.is_right for o in got if o.is_sure]
-    against: Callable[[Sequence[float]], Estimate] = lambda other: bootstrap(  # noqa: E731
-        [a - b for a, b in zip(rights, other, strict=True)]
-    )
+
+    def against(other: Sequence[float]) -> Estimate:
+        return bootstrap([a - b for a, b in zip(rights, other, strict=True)])
+
     return RuleResult(
         name=name,
         right=fmean(rights),

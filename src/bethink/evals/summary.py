@@ -87,21 +87,21 @@ def by_question(lines: Sequence[Line], *, strict: bool) -> dict[str, float]:
 
 
 def compare(a: str, lines_a: Sequence[Line], b: str, lines_b: Sequence[Line]) -> Comparison | None:
-    strict, lenient = (
-        paired(by_question(lines_a, strict=s), by_question(lines_b, strict=s)) for s in (True, False)
-    )
+    strict, lenient = (paired(by_question(lines_a, strict=s), by_question(lines_b, strict=s)) for s in (True, False))
     return Comparison(a, b, strict, lenient) if strict and lenient else None
 
 
 def power_lines(comparisons: Sequence[Comparison]) -> list[str]:
-    """What so many questions cannot show, said where it is true: where a difference was looked for and none is shown."""
-    found: list[str] = []
+    """What so many questions cannot show, said where it is true: for pairs whose interval holds no difference."""
+    found: dict[tuple[int, int], list[str]] = {}
     for c in comparisons:
         d = c.lenient
         if d.difference.low <= 0 <= d.difference.high:
-            points = 100 * d.least
-            found.append(f"these {d.n} questions cannot show a difference under {points:.0f} points ({c.a} and {c.b})")
-    return found
+            found.setdefault((d.n, round(100 * d.least)), []).append(f"{c.a} and {c.b}")
+    return [
+        f"these {n} questions cannot show a difference under {points} points ({'; '.join(pairs)})"
+        for (n, points), pairs in sorted(found.items())
+    ]
 
 
 def _arm(name: str, lines: Sequence[Line]) -> ArmSummary:

@@ -1,8 +1,8 @@
 """`Task`: questions and the verifier of their answers, one definition for evaluation and for reward.
 
-Judging has two steps, so that a gain in format is never taken for skill: `extract` finds the answer (*strict* takes only
-what the text states as its answer, *lenient* also the last thing that could be one), `judge` holds it against what is
-known. `verify` is both, lenient. What always holds: a task gives the same example for the same number, and judging
+Judging has two steps, so that a gain in format is never taken for skill: `extract` finds the answer (*strict* takes
+only what the text states as its answer, *lenient* also the last thing that could be one), `judge` holds it against what
+is known. `verify` is both, lenient. What always holds: a task gives the same example for the same number, and judging
 changes nothing.
 """
 
@@ -71,3 +71,7 @@ class Task(Protocol):
         ...
 
     def verify(self, example: Example, text: str) -> Verdict: ...
+
+    def close(self) -> None:
+        """Free what the task holds (a sandbox). Idempotent."""
+        ...

@@ -60,6 +60,9 @@ class IfEval:
     def verify(self, example: Example, text: str) -> Verdict:
         return self.judge(example, self.extract(example, Output(text), strict=False))
 
+    def close(self) -> None:
+        """Nothing is held."""
+
 
 def ifeval(name: str, data: Path) -> IfEval:
     """Raises: UsageError."""
@@ -72,7 +75,8 @@ def ifeval(name: str, data: Path) -> IfEval:
     note = ""
     if missing:
         names = ", ".join(f"{i} ({n})" for i, n in missing.most_common())
-        note = f"{len(examples) - len(kept)} of {len(examples)} questions are left out, their rules are not supported: {names}"
+        n_out = len(examples) - len(kept)
+        note = f"{n_out} of {len(examples)} questions are left out, their rules are not supported: {names}"
     return IfEval(name, kept, str(data), file.sha256, (note,) if note else ())
 
 
@@ -89,7 +93,9 @@ def _example(row: Row, number: int) -> Example:
         fields = cast("dict[str, object]", given)
         pairs.append((name, {key: value for key, value in fields.items() if value is not None}))
     own = id_of(row, number, "key")
-    return Example(own, prompt, meta={"instructions": tuple(pairs), "hash": hashlib.sha256(prompt.encode()).hexdigest()})
+    return Example(
+        own, prompt, meta={"instructions": tuple(pairs), "hash": hashlib.sha256(prompt.encode()).hexdigest()}
+    )
 
 
 def _instructions(example: Example) -> tuple[tuple[str, Kwargs], ...]:
