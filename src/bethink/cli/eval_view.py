@@ -17,6 +17,8 @@ from bethink.evals.simulate import Replayed
 from bethink.evals.stats import Estimate
 from bethink.evals.summary import ArmSummary, Comparison, Summary, power_lines
 
+WIDE = 160
+
 
 def show_summary(terminal: Terminal, summary: Summary) -> None:
     out = terminal.out
@@ -33,49 +35,51 @@ def show_summary(terminal: Terminal, summary: Summary) -> None:
 
 def _print(out: Console, table: Table) -> None:
     """A table whole: what reads a pipe gets all of it, however wide."""
-    width = (
-        None if out.is_terminal else max(out.width, out.measure(table, options=out.options.update(width=400)).maximum)
-    )
-    out.print(table, width=width)
+    if not out.is_terminal:
+        out.width = max(out.width, WIDE)
+    out.print(table)
 
 
 def _table(titles: Sequence[str]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0))
     for at, title in enumerate(titles):
         table.add_column(title, justify="left" if at == 0 else "right", no_wrap=True)
     return table
 
 
 def _arms(arms: Sequence[ArmSummary]) -> Table:
-    table = _table(["arm", "right", "95 %", "strict", "tokens", "seconds", "unsure", "errors", "front"])
+    has_faults = any(a.n_errors or a.n_unsure for a in arms)
+    table = _table(
+        ["arm", "right", "95 %", "strict", "tokens", "seconds", *(["unsure", "errors"] if has_faults else [])]
+    )
     front = {p.name for p in pareto([Point(a.name, a.tokens, a.lenient, 0) for a in arms])}
     for a in arms:
+        faults = [str(a.n_unsure or ""), Text(str(a.n_errors or ""), style="red")] if has_faults else []
         table.add_row(
-            Text(one_row(a.name), style="cyan"),
+            Text(one_row(a.name) + (" *" if a.name in front else ""), style="cyan"),
             Text(percent(a.lenient.value), style="bold"),
             Text(interval(a.lenient), style="dim"),
             percent(a.strict.value),
             f"{a.tokens:,.0f}",
             f"{a.seconds:.2f}",
-            str(a.n_unsure or ""),
-            Text(str(a.n_errors or ""), style="red"),
-            Text("*" if a.name in front else "", style="green"),
+            *faults,
         )
+    table.caption = "* nothing here is as right for fewer tokens; strict: stated as the answer"
+    table.caption_justify = "left"
     return table
 
 
 def _differences(pairs: Sequence[Comparison], names: tuple[str, str] = ("", "")) -> Table:
-    table = _table(["against", "arm", "points", "95 %", "only first / second", "McNemar p", "can show"])
+    table = _table(["difference", "points", "95 %", "won/lost", "p", "least"])
     for c in pairs:
         d = c.lenient
         style = "bold green" if d.difference.low > 0 else "bold red" if d.difference.high < 0 else ""
         table.add_row(
-            Text(one_row(f"{names[0]}{c.a}"), style="cyan"),
-            Text(one_row(f"{names[1]}{c.b}"), style="cyan"),
+            Text(one_row(f"{names[1]}{c.b} against {names[0]}{c.a}"), style="cyan"),
             Text(points(d.difference.value), style=style),
             Text(f"{points(d.difference.low)} to {points(d.difference.high)}", style="dim"),
-            "-" if d.only_a is None else f"{d.only_a} / {d.only_b}",
-            "-" if d.p is None else f"{d.p:.2g}",
+            "-" if d.only_a is None else f"{d.only_b}/{d.only_a}",
+            "-" if d.p is None else f"{d.p:.3f}" if d.p >= 0.001 else "<.001",
             f"{100 * d.least:.0f}",
         )
     return table

@@ -130,7 +130,7 @@ def _table(arms: Sequence[ArmSummary]) -> str:
         rows.append(f"<tr><td>{name}</td>{''.join(f'<td>{c}</td>' for c in cells)}</tr>")
     told = (
         "<b>Right</b> takes the last thing that could be an answer, <b>strict</b> only what the answer states as its "
-        "own: what lies between them is format, not skill. <b>Seconds</b> are the machine's share, <b>latency</b> is how "
+        "own: what lies between is format, not skill. <b>Seconds</b> are the machine's share, <b>latency</b> is how "
         "long one question took with others beside it. Errors and unsure verdicts count as not right."
     )
     return f"{_grid(head, rows)}<p class='note'>{told}</p>"

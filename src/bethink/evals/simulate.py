@@ -195,11 +195,21 @@ def _controls(
     """The measured arms of one path that answered all of these questions; a greedy arm has its first seed only."""
     found: dict[str, list[Outcome]] = {}
     for arm, answers in singles.items():
-        by_question = {name.partition("\0")[0]: got for name, got in reversed(answers.items())}
+        by_question = {name.partition("\0")[0]: got for name, got in reversed(list(answers.items()))}
         got = [answers.get(i.name) or by_question.get(i.name.partition("\0")[0]) for i in items]
         whole = [Outcome(g[0], g[1], 1) for g in got if g is not None]
         if len(whole) == len(items):
             found[f"control: {arm}"] = whole
+    return found
+
+
+def agreements(items: Sequence[Item], n_paths: int) -> list[tuple[float, float]]:
+    """(agreement, right) of the full vote of every question, for a reliability diagram."""
+    found: list[tuple[float, float]] = []
+    for item in items:
+        counted = tally([p.label for p in item.paths[:n_paths]], by_label)
+        winner = item.paths[min(counted.members[0])] if counted.members else item.paths[0]
+        found.append((counted.agreement, float(winner.is_right)))
     return found
 
 
