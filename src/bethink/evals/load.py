@@ -13,6 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 
+class NotStarted(Exception):
+    """The load was stopped before this question's turn came."""
+
+
 @dataclass(slots=True)
 class Share:
     """One question's part of the machine: `seconds` so far, while `n_paths` of it run."""
@@ -32,10 +36,13 @@ class Load:
     _virtual: float = 0.0
     _last: float = 0.0
     _n_coming: int = 0
+    _is_stopped: bool = False
     _waiting: deque[tuple[int, asyncio.Future[None]]] = field(default_factory=deque[tuple[int, asyncio.Future[None]]])
 
     async def enter(self, n_paths: int) -> Share:
-        """Wait until `n_paths` (or all there are) may start."""
+        """Wait until `n_paths` (or all there are) may start. Raises: NotStarted."""
+        if self._is_stopped:
+            raise NotStarted
         wanted = min(n_paths, self.capacity)
         if self._waiting or self.n_running + self._n_coming + wanted > self.capacity:
             turn = asyncio.get_running_loop().create_future()
@@ -57,6 +64,14 @@ class Load:
         self.n_running += n_paths - share.n_paths
         share.n_paths = n_paths
         self._admit()
+
+    def stop(self) -> None:
+        """Nothing starts any more; who waits is told."""
+        self._is_stopped = True
+        for _, turn in self._waiting:
+            if not turn.done():
+                turn.set_exception(NotStarted())
+        self._waiting.clear()
 
     def _admit(self) -> None:
         while self._waiting:

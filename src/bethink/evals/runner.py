@@ -2,7 +2,8 @@
 
 What always holds: a line is written as soon as its answer is judged, so a kill costs what was running and nothing else;
 what is in the folder already is not asked again; a question that raises is recorded as a failure and counts as one.
-When the engine itself is gone for good, nothing more is started and the error is raised; the next run goes on.
+When the engine itself is gone for good, what ran has failed, nothing more is started and the error is raised; the next
+run goes on.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import cast
 from bethink.errors import BethinkError, EngineClosed
 from bethink.evals.arms import Arm
 from bethink.evals.asking import Asked, Asker, seed_of
-from bethink.evals.load import Load
+from bethink.evals.load import Load, NotStarted
 from bethink.evals.results import Line, PathLine, ResultFolder
 from bethink.evals.task import Example, Output, Task
 from bethink.model import Model
@@ -88,7 +89,11 @@ class Runner:
             line = await asyncio.to_thread(self._judged, unit, asked)
         except Exception as error:  # noqa: BLE001 - the one boundary: a question that fails is a failure on record
             cause = _sole_cause(error)
-            self._lost = cause if isinstance(cause, EngineClosed) else self._lost
+            if isinstance(cause, NotStarted):
+                return
+            if isinstance(cause, EngineClosed):
+                self._lost = cause
+                asker.load.stop()
             line = _failed(unit, cause, time.monotonic() - began)
         self.folder.append(line)
         self.on_line(line)
@@ -156,11 +161,11 @@ class _Judging:
 
 
 def _sole_cause(error: Exception) -> Exception:
-    """The first error inside task groups."""
+    """The error that counts inside task groups: the first, and one that says the question was never asked last."""
     if not isinstance(error, ExceptionGroup):
         return error
-    inner = cast("ExceptionGroup[Exception]", error).exceptions
-    return _sole_cause(inner[0])
+    inner = [_sole_cause(e) for e in cast("ExceptionGroup[Exception]", error).exceptions]
+    return next((e for e in inner if not isinstance(e, NotStarted)), inner[0])
 
 
 def _failed(unit: Unit, error: Exception, latency_s: float) -> Line:
