@@ -110,6 +110,7 @@ def run(task: str, **values: Any) -> int:
 def _run(opened: Task, order: Order, task: str, model: str, values: dict[str, Any], terminal: Terminal) -> int:
     from bethink.evals.measure import default_folder
 
+    order.refuse_what_cannot_vote(opened)
     n = len(order.indices(opened))
     out: Path = values["out"] or default_folder(opened.name, model, n, order.seed)
     command = _command(task, model, out, values)

@@ -150,16 +150,19 @@ class Asker:
         ]
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(self._controlled(r)) for r in requests]
-        return await asyncio.to_thread(_voted, [task.result() for task in tasks])
+        asked = [task.result() for task in tasks]
+        return await asyncio.to_thread(_voted, asked, is_comparable=self.compares == "math")
 
     def _lead(self, run: Run) -> str:
         return self.model.profile.answer_lead if run.plan.thinking_tokens > 0 else ""
 
 
-def _voted(asked: Sequence[Asked]) -> Asked:
-    """The vote over finished paths: the first of the largest class answers."""
+def _voted(asked: Sequence[Asked], *, is_comparable: bool) -> Asked:
+    """The vote over finished paths: the first of the largest class answers; the first path where nothing can be
+    compared."""
     paths = [replace(a.paths[0], index=i) for i, a in enumerate(asked)]
     answers = [compared_answer(a.output.answer, a.output.thinking, lead=a.output.lead) for a in asked]
+    answers = answers if is_comparable else [None] * len(asked)
     counted = tally(answers, classes)
     winner = asked[min(counted.members[0])] if counted.members else asked[0]
     usages = [a.usage for a in asked]
@@ -170,7 +173,7 @@ def _voted(asked: Sequence[Asked]) -> Asked:
         probe_tokens=sum(u.probe_tokens for u in usages),
         discarded_tokens=sum(u.discarded_tokens for u in usages),
     )
-    agreement = counted.agreement if len(asked) > 1 else None
+    agreement = counted.agreement if len(asked) > 1 and is_comparable else None
     return Asked(
         output=winner.output,
         usage=usage,

@@ -54,6 +54,13 @@ class Order:
             raise UsageError(f"{task.name} has {size} questions, none from number {self.first} on", "lower --first")
         return range(self.first, end)
 
+    def refuse_what_cannot_vote(self, task: Task) -> None:
+        """Raises: UsageError: an arm would vote over answers that cannot be compared."""
+        voting = [arm.name for arm in self.arms if (arm.paths or 1) > 1 and not arm.is_fixed]
+        if voting and task.compares == "none":
+            hint = "use fixed:N: it keeps all N, and the report tells how often one of k is right"
+            raise UsageError(f"the arm {voting[0]} needs answers that a vote can compare; {task.name} has none", hint)
+
     @property
     def seeds(self) -> tuple[int, ...]:
         return tuple(range(self.seed, self.seed + self.n_seeds))
@@ -67,6 +74,7 @@ def settings_of(task: Task, order: Order, model: Model) -> dict[str, Any]:
         "task_sha256": task.sha256,
         "source": task.source,
         "notes": list(task.notes),
+        "compares": task.compares,
         "model": {"name": model.ref.name, "sha256": model.ref.sha256},
         "engine": f"{info.name} {info.settings}".strip(),
         "arms": [arm.name for arm in order.arms],
@@ -97,6 +105,7 @@ def measure(
 
     Raises: UsageError (the folder holds another measurement), EngineClosed (what is done is kept).
     """
+    order.refuse_what_cannot_vote(task)
     settings = settings_of(task, order, model)
     todo: list[Unit] = list(units(task, order.arms, order.indices(task), order.seeds))
     kept = model.traces

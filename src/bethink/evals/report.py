@@ -178,6 +178,8 @@ def _samples(arms: Sequence[ArmSummary]) -> str:
     rows: list[str] = []
     for a in known:
         for name, found in (("one of k is right", a.any_at), ("the vote of k is right", a.majority_at)):
+            if not found:
+                continue
             cells = "".join(f"<td>{percent(found[k]) if k in found else '–'}</td>" for k in ks)
             rows.append(f"<tr><td>{escape(a.name)}</td><td>{name}</td>{cells}</tr>")
     told = "Exact over all subsets of k of the sampled paths. What lies between the two, a better choice could win."

@@ -75,7 +75,8 @@ def summarise(lines: Sequence[Line], settings: Mapping[str, Any]) -> Summary:
     by_arm = {name: found for name, found in by_arm.items() if found}
     pairs = [(a, b) for at, a in enumerate(by_arm) for b in list(by_arm)[at + 1 :]]
     comparisons = [c for a, b in pairs if (c := compare(a, by_arm[a], b, by_arm[b]))]
-    return Summary(settings, [_arm(name, found) for name, found in by_arm.items()], comparisons)
+    can_vote = settings.get("compares") != "none"
+    return Summary(settings, [_arm(name, found, can_vote) for name, found in by_arm.items()], comparisons)
 
 
 def by_question(lines: Sequence[Line], *, strict: bool) -> dict[str, float]:
@@ -104,11 +105,11 @@ def power_lines(comparisons: Sequence[Comparison]) -> list[str]:
     ]
 
 
-def _arm(name: str, lines: Sequence[Line]) -> ArmSummary:
+def _arm(name: str, lines: Sequence[Line], can_vote: bool) -> ArmSummary:
     lenient = by_question(lines, strict=False)
     pairs = [(line.agreement, float(line.lenient is True)) for line in lines if line.agreement is not None]
     bins, error = reliability(pairs)
-    any_at, majority_at = at_k(lines)
+    any_at, majority_at = at_k(lines, can_vote=can_vote)
     closed: dict[str, int] = {}
     for line in lines:
         closed[line.closed_by or "error"] = closed.get(line.closed_by or "error", 0) + 1
@@ -132,7 +133,7 @@ def _arm(name: str, lines: Sequence[Line]) -> ArmSummary:
     )
 
 
-def at_k(lines: Sequence[Line]) -> tuple[dict[int, float], dict[int, float]]:
+def at_k(lines: Sequence[Line], *, can_vote: bool = True) -> tuple[dict[int, float], dict[int, float]]:
     """pass@k and maj@k, over the paths of each question, or over its seeds; only where all have as many and none was
     cancelled (a cancelled path would have been like those that did not agree)."""
     samples = _samples(lines)
@@ -142,6 +143,8 @@ def at_k(lines: Sequence[Line]) -> tuple[dict[int, float], dict[int, float]]:
     ks = [k for k in KS if k <= n]
     n_right = [sum(right for _, right in s) for s in samples]
     any_at = {k: fmean(pass_at_k(n, right, k) for right in n_right) for k in ks}
+    if not can_vote:
+        return any_at, {}
     votes = [_classes(s) for s in samples]
     majority_at = {k: fmean(maj_at_k(found, silent, k) for found, silent in votes) for k in ks}
     return any_at, majority_at

