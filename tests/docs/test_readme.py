@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -39,6 +40,8 @@ def test_every_block_says_how_it_is_tested(block: Block) -> None:
 @pytest.mark.real
 @pytest.mark.parametrize("block", marked(SHELL, "run"), ids=str)
 def test_the_commands_shown_run(block: Block, tmp_path: Path) -> None:
+    if "bethink check code" in block.code and not shutil.which("bwrap") and not os.environ.get("BETHINK_TEST_SANDBOX"):
+        pytest.skip("bubblewrap is not installed here")
     options = block.how.removeprefix("run").strip()
     commands = [line.replace("bethink ask", f"bethink ask {options}") for line in block.commands]
     run(["bash", "-euo", "pipefail", "-c", "\n".join(commands)], tmp_path)

@@ -6,9 +6,11 @@ Exit codes: 0 passed, 1 failed, 5 unsure or refused, 2 wrong usage.
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TextIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -18,20 +20,35 @@ from bethink.errors import SandboxMissing, UsageError
 
 if TYPE_CHECKING:
     from bethink.types import Verdict
+    from bethink.verify.code import StdioCase
 
 EXIT_FAILED = 1
 EXIT_UNSURE = 5
 
 _json = click.option("--json", "is_json", is_flag=True, help="Print one JSON object.")
-_FILE = click.File("r", encoding="utf-8", errors="replace")
 
 
-@click.group(no_args_is_help=True)
+class _Text(click.ParamType[str]):
+    """What is in a file, or on standard input for `-`. Bytes that are no UTF-8 are replaced."""
+
+    name = "file"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if value == "-":
+            return sys.stdin.read()
+        try:
+            return Path(str(value)).read_text(encoding="utf-8", errors="replace")
+        except (OSError, ValueError) as error:
+            self.fail(f"{str(value)!r}: {getattr(error, 'strerror', None) or error}", param, ctx)
+
+
+@click.group(no_args_is_help=True, short_help="Hold an answer against mathematics, tests or a schema.")
 def check() -> None:
-    """Hold an answer against what is known: mathematics, tests, a schema, a command.
+    """Hold an answer against mathematics, tests or a schema.
 
-    No model is loaded. The exit code is 0 passed, 1 failed, 5 unsure or refused, 2 wrong usage. With --json one object
-    is printed: kind, passed (true, false, or null for unsure), extracted, why, seconds.
+    A command of your own may judge, too. No model is loaded. The exit code is 0 passed, 1 failed, 5 unsure or
+    refused, 2 wrong usage. With --json one object is printed: kind, passed (true, false, or null for unsure),
+    extracted, why, seconds.
 
     \b
     Examples:
@@ -62,19 +79,19 @@ def check_math(gold: str, answer: str, within: float, is_json: bool) -> None:
     """
     from bethink.verify.math import check_math as hold
 
-    text = click.get_text_stream("stdin", errors="replace").read() if answer == "-" else answer
+    text = sys.stdin.read() if answer == "-" else answer
     _tell(lambda: hold(gold, _stated(text), timeout_s=within), is_json)
 
 
 @check.command("code", short_help="Whether a program passes its tests, in a sandbox.")
-@click.argument("program", type=_FILE)
-@click.option("--tests", type=_FILE, required=True, help="Python with tests, or JSON with inputs and outputs.")
+@click.argument("program", type=_Text())
+@click.option("--tests", type=_Text(), required=True, help="Python with tests, or JSON with inputs and outputs.")
 @click.option("--entry-point", metavar="NAME", help="The function that a check(candidate) in the tests gets.")
 @click.option("--within", type=Duration(), default="15s", show_default=True, help="Fail the program after this long.")
 @click.option("--unsafe-local", is_flag=True, help="Where there is no sandbox, run the program without one.")
 @_json
 def check_code(
-    program: TextIO, tests: TextIO, entry_point: str | None, within: float, unsafe_local: bool, is_json: bool
+    program: str, tests: str, entry_point: str | None, within: float, unsafe_local: bool, is_json: bool
 ) -> None:
     """Run PROGRAM (a file, or - for stdin) against tests. It may also be an answer with the program in it.
 
@@ -88,16 +105,15 @@ def check_code(
       bethink check code answer.md --tests cases.json
       bethink ask "Write is_even(n) in Python." | bethink check code - --tests tests.py --json
     """
-    text, held = program.read(), tests.read()
-    _tell(lambda: _run_code(text, held, entry_point, within, unsafe_local, is_json), is_json)
+    _tell(lambda: _run_code(program, tests, entry_point, within, unsafe_local, is_json), is_json)
 
 
 @check.command("schema", short_help="Whether an answer is JSON that a schema allows.")
-@click.argument("schema", type=_FILE)
-@click.argument("file", type=_FILE)
+@click.argument("schema", type=_Text())
+@click.argument("file", type=_Text())
 @click.option("--within", type=Duration(), default="5s", show_default=True, help="Be unsure after this long.")
 @_json
-def check_schema(schema: TextIO, file: TextIO, within: float, is_json: bool) -> None:
+def check_schema(schema: str, file: str, within: float, is_json: bool) -> None:
     """Validate the JSON in FILE (- for stdin) with the JSON schema in SCHEMA. References outside it are never fetched.
 
     \b
@@ -108,16 +124,16 @@ def check_schema(schema: TextIO, file: TextIO, within: float, is_json: bool) -> 
     from bethink.verify.schema import check_schema as hold
     from bethink.verify.schema import read_schema
 
-    rules, text = read_schema(schema.read()), file.read()
-    _tell(lambda: hold(rules, text, timeout_s=within), is_json)
+    rules = read_schema(schema)
+    _tell(lambda: hold(rules, file, timeout_s=within), is_json)
 
 
 @check.command("cmd", short_help="Whether a command of your own passes an answer.")
 @click.argument("command")
-@click.argument("file", type=_FILE)
+@click.argument("file", type=_Text())
 @click.option("--within", type=Duration(), default="60s", show_default=True, help="Be unsure after this long.")
 @_json
-def check_cmd(command: str, file: TextIO, within: float, is_json: bool) -> None:
+def check_cmd(command: str, file: str, within: float, is_json: bool) -> None:
     """Run COMMAND with the text of FILE (- for stdin) as its standard input.
 
     Its exit code is the verdict: 0 passed, 5 unsure, anything else failed; what it prints is the reason. It runs as
@@ -130,8 +146,7 @@ def check_cmd(command: str, file: TextIO, within: float, is_json: bool) -> None:
     """
     from bethink.verify.command import check_command as hold
 
-    text = file.read()
-    _tell(lambda: hold(command, text, timeout_s=within), is_json)
+    _tell(lambda: hold(command, file, timeout_s=within), is_json)
 
 
 def _stated(text: str) -> str | None:
@@ -164,7 +179,7 @@ def _run_code(
         return Verdict("code", None, program, f"refused: {error}; {error.hint}")
 
 
-def _cases(tests: str) -> list[Any] | None:
+def _cases(tests: str) -> list[StdioCase] | None:
     """The inputs and outputs, when the tests are JSON. Raises: UsageError."""
     from bethink.verify.code import StdioCase
 
@@ -174,8 +189,9 @@ def _cases(tests: str) -> list[Any] | None:
         return None
     if not isinstance(rows, list) or not rows:
         return None
+    listed = cast("list[Any]", rows)
     try:
-        return [StdioCase(str(row["stdin"]), str(row["stdout"])) for row in rows]
+        return [StdioCase(str(row["stdin"]), str(row["stdout"])) for row in listed]
     except (KeyError, TypeError):
         raise UsageError("a case is no object with stdin and stdout", '[{"stdin": "2\\n", "stdout": "4\\n"}]') from None
 

@@ -56,7 +56,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "models": "List, show and remove models; see what fits this machine.",
     },
     "Look closer": {
-        "check": "Hold an answer against what is known: mathematics, tests, a schema, a command.",
+        "check": "Hold an answer against mathematics, tests or a schema.",
         "trace": "See who decided what in an earlier request.",
         "doctor": "See what this machine has and what bethink chooses.",
     },

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import Any, cast
 
 from bethink.verify.judge.session import Frames
 from bethink.verify.judge.values import Remote, Unreadable, decode, encode
@@ -21,9 +22,8 @@ MAX_RESTARTS = 3
 def behaviours(
     programs: Sequence[str], inputs: Sequence[str], *, sandbox: Sandbox, limits: Limits = EACH
 ) -> list[tuple[str, ...] | None]:
-    """For each program what comes out of each input, an expression such as `f([1, 2], 3)`; None where the program does not
-    even load. The limits are for all inputs of one program. Raises: SandboxMissing.
-    """
+    """For each program what comes out of each input, an expression such as `f([1, 2], 3)`; None where the program
+    does not even load. The limits are for all inputs of one program. Raises: SandboxMissing."""
     return [_behaviour(program, inputs, sandbox, limits) for program in programs]
 
 
@@ -53,7 +53,8 @@ def _behaviour(program: str, inputs: Sequence[str], sandbox: Sandbox, limits: Li
         if len(outputs) >= len(inputs):
             return tuple(outputs)
         outputs.append(f"no output: {ended}")
-    return tuple([*outputs, *["no output: not tried"] * (len(inputs) - len(outputs))])
+    missing = ["no output: not tried"] * (len(inputs) - len(outputs))
+    return (*outputs, *missing)
 
 
 def _ask(program: str, inputs: Sequence[str], sandbox: Sandbox, limits: Limits) -> tuple[bool, list[str], str]:
@@ -61,7 +62,11 @@ def _ask(program: str, inputs: Sequence[str], sandbox: Sandbox, limits: Limits) 
     frames, replies = Frames(), list[bytes]()
     with sandbox.worker(limits) as worker:
         channel = sandbox.channel(
-            worker, "bethink.verify.judge.candidate", (program, True), limits, lambda data: replies.extend(frames.take(data))
+            worker,
+            "bethink.verify.judge.candidate",
+            (program, True),
+            limits,
+            lambda data: replies.extend(frames.take(data)),
         )
         for expression in inputs:
             request = encode(expression)
@@ -75,11 +80,12 @@ def _ask(program: str, inputs: Sequence[str], sandbox: Sandbox, limits: Limits) 
 def _output(reply: bytes) -> str:
     """One reply of a program in words that are equal when the values are."""
     try:
-        value = decode(reply, lambda remote: remote)
+        value: Any = decode(reply, lambda remote: remote)
     except Unreadable:
         return "no output: it sent no value"
     match value:
-        case ("ok", result, _, str() as printed):
+        case ("ok", _, _, str()):
+            _, result, _, printed = value
             return _canonical(result) + (f" and prints {printed!r}" if printed else "")
         case ("raised", (str() as name, *_), *_):
             return f"raises {name}"
@@ -89,23 +95,23 @@ def _output(reply: bytes) -> str:
             return "no output: it sent no value"
 
 
-def _canonical(value: object) -> str:
+def _canonical(value: Any) -> str:
     """Equal for values that people call equal: floats to ten digits, sets and dicts in one order."""
-    match value:
-        case bool() | None:
-            return str(value)
-        case float():
-            return repr(float(f"{value:.10g}"))
-        case int():
-            return hex(value) if value.bit_length() > 4000 else str(value)
-        case list() | tuple():
-            inner = ", ".join(map(_canonical, value))
-            return f"[{inner}]" if isinstance(value, list) else f"({inner},)"
-        case set() | frozenset():
-            return "{" + ", ".join(sorted(map(_canonical, value))) + "}"
-        case dict():
-            return "{" + ", ".join(sorted(f"{_canonical(key)}: {_canonical(it)}" for key, it in value.items())) + "}"
-        case Remote():
-            return f"a {value.type_name}"
-        case _:
-            return repr(value)
+    if isinstance(value, float):
+        return repr(float(f"{value:.10g}"))
+    if type(value) is int:
+        return hex(value) if value.bit_length() > 4000 else str(value)
+    if isinstance(value, Remote):
+        return f"a {value.type_name}"
+    kind = cast("type[object]", type(value))
+    items = [*map(_canonical, value)] if kind in (list, tuple, set, frozenset) else []
+    if kind is list:
+        return f"[{', '.join(items)}]"
+    if kind is tuple:
+        return f"({', '.join(items)},)"
+    if items or kind in (set, frozenset):
+        return f"{{{', '.join(sorted(items))}}}"
+    if kind is dict:
+        pairs = [f"{_canonical(key)}: {_canonical(value[key])}" for key in value]
+        return f"dict({', '.join(sorted(pairs))})"
+    return repr(value)

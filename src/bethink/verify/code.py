@@ -54,12 +54,9 @@ def check_code(
     return _verdict(program, passed, why, sandbox)
 
 
-def check_stdio(
-    program: str, cases: Sequence[StdioCase], *, sandbox: Sandbox, limits: Limits | None = None
-) -> Verdict:
-    """Hold a program against what it shall write for each input. White space at the ends of lines, and empty lines at the
-    end, do not count. The limits are each case's. Raises: SandboxMissing.
-    """
+def check_stdio(program: str, cases: Sequence[StdioCase], *, sandbox: Sandbox, limits: Limits | None = None) -> Verdict:
+    """Hold a program against what it shall write for each input. White space at the ends of lines, and empty lines at
+    the end, do not count. The limits are each case's. Raises: SandboxMissing."""
     if not cases:
         return _verdict(program, None, "cannot be checked: there are no cases", sandbox)
     for number, case in enumerate(cases, 1):

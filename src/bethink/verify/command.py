@@ -1,7 +1,7 @@
 """The user's own program as a verifier: the answer on its standard input, its exit code the verdict.
 
-It is the user's program, so it runs as the user would run it, with no shell in between and no sandbox. What always holds:
-it ends in time, with all that it started in its process group.
+It is the user's program, so it runs as the user would run it, with no shell in between and no sandbox. What always
+holds: it ends in time, with all that it started in its process group.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
 
 
 def check_command(command: str, answer: str, *, timeout_s: float = 60.0) -> Verdict:
-    """Run `command` (split as a shell would, run without one). 0 passed, 5 unsure, any other code failed; unsure too when
-    it cannot be started, takes too long or is killed. Raises: UsageError for a command that cannot be split."""
+    """Run `command` (split as a shell would, run without one). 0 passed, 5 unsure, any other code failed; unsure too
+    when it cannot be started, takes too long or is killed. Raises: UsageError for a command that cannot be split."""
     try:
         words = shlex.split(command)
     except ValueError as error:

@@ -89,7 +89,9 @@ def _bare(text: str) -> str | None:
     tries = 0
     start = 0
     while start < len(lines) and tries < 40:
-        if not re.match(r"(?:def|class|import|from|async def|@)\b", lines[start]) and not re.match(r"@\w", lines[start]):
+        if not re.match(r"(?:def|class|import|from|async def|@)\b", lines[start]) and not re.match(
+            r"@\w", lines[start]
+        ):
             start += 1
             continue
         tries += 1
@@ -151,7 +153,9 @@ def _with_what_it_needs(blocks: list[str], place: int) -> str:
     own = blocks[place]
     used = {node.id for node in ast.walk(ast.parse(own)) if isinstance(node, ast.Name)}
     missing = used - _defined(own) - _imported(own)
-    before = [it for it in blocks[:place] if missing & (_defined(it) | _imported(it)) and not _defined(own) & _defined(it)]
+    before = [
+        it for it in blocks[:place] if missing & (_defined(it) | _imported(it)) and not _defined(own) & _defined(it)
+    ]
     return _joined([*before, own])
 
 

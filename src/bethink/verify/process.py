@@ -1,7 +1,7 @@
 """A process of bethink's own that answers questions one line at a time, and is killed when one takes too long.
 
-Owns the process. What always holds: `ask` returns in time, from any thread, whatever the question does to the process. A
-killed process is replaced at once, so that the next question seldom waits for a start.
+Owns the process. What always holds: `ask` returns in time, from any thread, whatever the question does to the
+process. A killed process is replaced at once, so that the next question seldom waits for a start.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import atexit
 import json
 import re
 from functools import cache
-from typing import NoReturn
+from typing import NoReturn, cast
 
 from bethink.errors import UsageError
 from bethink.types import Verdict
@@ -18,7 +18,9 @@ from bethink.verify.process import LineProcess
 
 MAX_CHARS = 4_000_000
 
-_FENCED = re.compile(r"^[ \t]*(`{3,}|~{3,})[ \t]*(?:json[a-z0-9]*)?[ \t]*\n(.*?)^[ \t]*\1", re.MULTILINE | re.DOTALL | re.IGNORECASE)
+_FENCED = re.compile(
+    r"^[ \t]*(`{3,}|~{3,})[ \t]*(?:json[a-z0-9]*)?[ \t]*\n(.*?)^[ \t]*\1", re.MULTILINE | re.DOTALL | re.IGNORECASE
+)
 
 
 def check_schema(schema: object, answer: str, *, timeout_s: float = 3.0) -> Verdict:
@@ -39,9 +41,10 @@ def check_schema(schema: object, answer: str, *, timeout_s: float = 3.0) -> Verd
         case {"invalid": str() as why}:
             hint = "put what it refers to under $defs" if "nothing is fetched" in why else ""
             raise UsageError(f"the schema cannot be used: {why}", hint)
-        case {"errors": list() as errors, "n": int() as n}:
+        case {"errors": list(), "n": int() as n}:
+            errors = cast("list[str]", judged["errors"])
             more = f" (and {n - len(errors)} more)" if n > len(errors) else ""
-            why = "; ".join(map(str, errors)) + more if errors else "holds to the schema"
+            why = "; ".join(errors) + more if errors else "holds to the schema"
             return Verdict("schema", not errors, text, why)
         case _:
             return Verdict("schema", None, text, "could not be checked")

@@ -1,7 +1,6 @@
 """The process that validates for `bethink.verify.schema`: it is one of its own because a pattern in a schema can take
-forever, and nothing but a kill ends that. It reads no schema from anywhere: a reference must lead inside the schema it is
-given, or to a published draft, which the library holds.
-"""
+forever, and nothing but a kill ends that. It reads no schema from anywhere: a reference must lead inside the
+schema it is given, or to a published draft, which the library holds."""
 
 from __future__ import annotations
 
@@ -32,7 +31,9 @@ def _validate(schema: Any, value: Any) -> dict[str, object]:
     try:
         kind: Any = validator_for(schema)
         kind.check_schema(schema)
-        errors = sorted(kind(schema, registry=REGISTRY).iter_errors(value), key=lambda error: list(map(str, error.path)))
+        errors = sorted(
+            kind(schema, registry=REGISTRY).iter_errors(value), key=lambda error: list(map(str, error.path))
+        )
     except SchemaError as error:
         return {"invalid": f"{error.json_path}: {error.message}"}
     except Unresolvable as error:

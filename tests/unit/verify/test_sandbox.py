@@ -1,8 +1,11 @@
 """Hostile programs try what they can; each test says what they must not reach."""
 
+# ruff: noqa: E501  a hostile program is easier to read in one line
+
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -281,7 +284,9 @@ def test_a_million_files_are_stopped(sandbox: Sandbox) -> None:
 
 
 def test_open_files_are_limited(sandbox: Sandbox) -> None:
-    program = "import os\nn = 0\ntry:\n    while True:\n        os.dup(0)\n        n += 1\nexcept OSError:\n    print(n)"
+    program = (
+        "import os\nn = 0\ntry:\n    while True:\n        os.dup(0)\n        n += 1\nexcept OSError:\n    print(n)"
+    )
     assert int(attempt(sandbox, program, Limits(n_files=20))) <= 20
 
 
@@ -412,7 +417,7 @@ def n_threads(pid: int) -> int:
 def test_programs_run_side_by_side(sandbox: Sandbox) -> None:
     began = time.monotonic()
     with ThreadPoolExecutor(8) as threads:
-        runs = list(threads.map(lambda n: sandbox.run(f"import time\ntime.sleep(1)\nprint({n})"), range(8)))
+        runs = list(threads.map(sandbox.run, [f"import time\ntime.sleep(1)\nprint({n})" for n in range(8)]))
     assert [ran.stdout for ran in runs] == [f"{n}\n" for n in range(8)]
     assert time.monotonic() - began < 6
 
@@ -421,7 +426,7 @@ def test_programs_run_side_by_side(sandbox: Sandbox) -> None:
 def test_two_hundred_small_programs_take_less_than_ten_seconds(sandbox: Sandbox) -> None:
     began = time.monotonic()
     with ThreadPoolExecutor(3) as threads:
-        runs = list(threads.map(lambda n: sandbox.run(f"print({n} ** 2)"), range(200)))
+        runs = list(threads.map(sandbox.run, [f"print({n} ** 2)" for n in range(200)]))
     assert [ran.stdout for ran in runs] == [f"{n**2}\n" for n in range(200)]
     assert time.monotonic() - began < 10
 
@@ -439,6 +444,35 @@ def test_a_program_ends_with_its_own_exit_code(sandbox: Sandbox) -> None:
     assert [sandbox.run(f"import sys; sys.exit({code})").exit_code for code in (0, 3, "'words'")] == [0, 3, 1]
     ran = sandbox.run("import os\nos.abort()")
     assert (ran.ended, ran.exit_code) == ("killed", 134)
+
+
+def test_nothing_is_left_when_bethink_itself_is_killed(sandbox: Sandbox) -> None:
+    del sandbox  # only for its skip
+    script = """
+import threading, time
+from bethink.verify.sandbox import open_sandbox
+sandbox = open_sandbox()
+threading.Thread(target=sandbox.run, args=("import time\\ntime.sleep(14)",)).start()
+time.sleep(0.5)
+print("running", flush=True)
+time.sleep(60)
+"""
+    before = processes_of_sandboxes()
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as own:
+        assert own.stdout
+        assert own.stdout.readline() == b"running\n"
+        assert processes_of_sandboxes() - before
+        own.kill()
+    time.sleep(0.5)
+    assert not processes_of_sandboxes() - before
+
+
+def test_an_interpreter_killed_while_it_waited_is_not_used(sandbox: Sandbox) -> None:
+    time.sleep(0.5)
+    for pid in processes_of_sandboxes():
+        os.kill(pid, signal.SIGKILL)
+    time.sleep(0.3)
+    assert [sandbox.run(f"print({n})").stdout for n in range(12)] == [f"{n}\n" for n in range(12)]
 
 
 def test_closing_ends_every_process(sandbox: Sandbox) -> None:

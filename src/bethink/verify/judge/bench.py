@@ -1,7 +1,7 @@
 """Runs inside the sandbox: the tests, in a process that the program under test never enters.
 
-Speaks with the host in frames of one letter and a body: C a request for the program, N the name of the test that begins, V
-the verdict, the last one.
+Speaks with the host in frames of one letter and a body: C a request for the program, N the name of the test that
+begins, V the verdict, the last one.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import sys
 import types
 
+from bethink.verify.judge.pytest_words import install
 from bethink.verify.judge.remote import Gone, Module, RemoteFunction, Unsure, Wire, read_frame, short
 from bethink.verify.judge.values import encode
 
@@ -22,7 +23,8 @@ if TYPE_CHECKING:  # spelled out, because importing `typing` would take most of 
 
 
 def main(argument: tuple[Any, ...]) -> None:
-    """`argument`: code, functions, classes, wants_candidate, used (see `suite.Suite`), and the entry point or ''."""
+    """`argument`: code, functions, classes, wants_candidate, used, modules (see `suite.Suite`), and the entry point
+    or ''."""
     requests, replies = os.dup(0), os.dup(1)
     null = os.open(os.devnull, os.O_RDWR)
     for fd in (0, 1):
@@ -57,12 +59,15 @@ class _Bench:
         classes: tuple[tuple[str, bool], ...],
         wants_candidate: bool,
         used: tuple[str, ...],
+        modules: tuple[str, ...],
         entry_point: str,
     ) -> tuple[bool | None, str]:
         """Whether the tests passed, and why or why not."""
+        offered: dict[str, object] = {}
+        install()
         try:
             offered = self.load()
-            self.furnish(offered, used)
+            self.furnish(offered, used, modules)
             self.run("", lambda: exec(code, self.names))
             if wants_candidate:
                 candidate = self.candidate(offered, entry_point)
@@ -99,10 +104,14 @@ class _Bench:
             raise
         except BaseException as error:  # noqa: BLE001  whatever the program raised
             raise _Failed(f"error: the program raised {_told(error)} before any test") from None
-        return value if isinstance(value, dict) else {}
+        if type(value) is not dict:
+            raise self.wire.gone("the program sent no names")
+        self.wire.is_loaded = True
+        return value  # pyright: ignore[reportUnknownVariableType]  its keys are the names that `candidate` sends
 
-    def furnish(self, offered: dict[str, object], used: tuple[str, ...]) -> None:
-        """Give the tests the program's names. Never a builtin's: a program that replaced `abs` would judge itself."""
+    def furnish(self, offered: dict[str, object], used: tuple[str, ...], modules: tuple[str, ...]) -> None:
+        """Give the tests the program's names. Never a builtin's, nor a module's of the standard library: a program that
+        replaced `abs` or `math` would judge itself."""
         taken = sorted(name for name in offered if name in used and hasattr(builtins, name))
         if taken:
             raise self.wire.unsure(f"the program replaces the builtin {taken[0]}, which the tests use")
@@ -111,6 +120,7 @@ class _Bench:
                 value = _standard_module(value.name)
             if value is not None and not hasattr(builtins, name):
                 self.names[name] = value
+        self.names.update({name: _standard_module(name) for name in modules})
         helpers = {"_bethink_failed": self.failed, "_bethink_AssertionError": AssertionError}
         self.names.update(helpers, __name__="tests", __builtins__=builtins)
 
@@ -127,7 +137,11 @@ class _Bench:
     def failed(self, shown: str, message: object, *seen: object) -> str:
         words = [f"assert {shown}"]
         if seen:
-            words.append(f"got {short(seen[0])}, expected {short(seen[1])}" if " == " in shown else f"got {short(seen[0])} and {short(seen[1])}")
+            words.append(
+                f"got {short(seen[0])}, expected {short(seen[1])}"
+                if " == " in shown
+                else f"got {short(seen[0])} and {short(seen[1])}"
+            )
         elif self.wire.last:
             words.append(self.wire.last)
         return ": ".join(words) + (f" ({message})" if message is not None else "")
@@ -138,6 +152,10 @@ class _Bench:
             test()
         except (Unsure, Gone):
             raise
+        except ImportError as error:
+            if not getattr(error, "__notes__", None):  # the tests' own
+                raise self.wire.unsure(f"the tests need what is not here: {error}") from None
+            raise _Failed(f"{name}: {_told(error)}" if name else _told(error)) from None
         except BaseException as error:  # noqa: BLE001  a test may raise anything; only coming to its end is passing
             raise _Failed(f"{name}: {_told(error)}" if name else _told(error)) from None
         if self.wire.trouble:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:  # spelled out, because importing `typing` would take most of 
     from typing import Any
 
 _ABILITIES = (
-    "__len__", "__iter__", "__next__", "__getitem__", "__setitem__", "__delitem__", "__contains__", "__bool__", "__call__",
+    "__len__", "__iter__", "__next__", "__getitem__", "__setitem__", "__delitem__", "__contains__", "__bool__",
+    "__call__",
     "__eq__", "__lt__", "__le__", "__gt__", "__ge__", "__add__", "__sub__", "__mul__", "__truediv__", "__floordiv__",
     "__mod__", "__pow__", "__and__", "__or__", "__xor__", "__neg__", "__abs__", "__int__", "__float__", "__index__",
     "__enter__", "__exit__", "__str__", "__repr__", "__hash__",
@@ -99,6 +100,8 @@ class _Server:
         return [(key, value) for key, value in every if type(value) in _MUTABLE]
 
     def refer(self, value: object) -> Remote:
+        if hasattr(type(value), "__await__"):
+            raise CannotTravel("a coroutine")
         number = self.numbers.get(id(value))
         if number is None:
             number = self.numbers[id(value)] = len(self.objects)
@@ -137,7 +140,7 @@ class _Server:
             changed: list[tuple[object, object]] = self.changed
             return encode(("raised", names, args, shown, changed, self.printed.getvalue()), self.refer)
         except CannotTravel:
-            return encode(("raised", names, args, shown, [], ""), self.refer)
+            return encode(("raised", names, args, shown, (), ""), self.refer)
 
     def read(self) -> object:
         size = int.from_bytes(self.take(8), "big")
@@ -170,8 +173,7 @@ def _kind(value: object) -> str:
 
 
 def _name(value: object) -> str:
-    name = value.__name__ if isinstance(value, type | type(sys)) else getattr(value, "__name__", type(value).__name__)
-    return str(name)
+    return str(getattr(value, "__name__", type(value).__name__))
 
 
 def _shown(value: object) -> str:
@@ -192,5 +194,7 @@ def _abilities(value: object) -> tuple[str, ...]:
 def _special(target: object, name: str, args: tuple[object, ...]) -> object:
     result = getattr(type(target), name)(target, *args)
     if result is NotImplemented:
-        raise TypeError(f"{name} is not defined between {type(target).__name__} and {[type(it).__name__ for it in args]}")
+        raise TypeError(
+            f"{name} is not defined between {type(target).__name__} and {[type(it).__name__ for it in args]}"
+        )
     return result

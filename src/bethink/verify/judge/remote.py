@@ -35,12 +35,14 @@ class Gone(BaseException):
 
 
 class Wire:
-    """The conversation with the program: one request, one reply. `trouble` keeps the first `Unsure` or `Gone`, because a
-    test could swallow it after all."""
+    """The conversation with the program: one request, one reply. `trouble` keeps the first `Unsure` or `Gone`,
+    because a test could swallow it after all."""
 
     def __init__(self, ask: Callable[[bytes], None], hear: Callable[[], bytes | None]) -> None:
         self._ask, self._hear = ask, hear
         self.trouble: Unsure | Gone | None = None
+        self.is_loaded = False
+        """Whether the program's names are known: what comes later is what it returns."""
         self.n_calls = 0
         self.last = ""
         """The last call and what came out, for people."""
@@ -65,12 +67,14 @@ class Wire:
         except Unreadable as error:
             raise self.gone(f"the program sent no reply: {error}") from None
         match answer:
-            case ("ok", value, list() as changed, str() as printed):
+            case ("ok", _, list(), str()):
+                _, value, changed, printed = answer
                 sys.stdout.write(printed)
                 return value, changed
-            case ("raised", tuple() as names, tuple() as args, str() as shown, list() as changed, str() as printed):
+            case ("raised", tuple(), tuple(), str(), list() | tuple(), str()):
+                names, args, shown, _, printed = answer[1:]
                 sys.stdout.write(printed)
-                raise self._exception(tuple(map(str, names)), args, shown)
+                raise self._exception(tuple(str(name) for name in names), args, shown)
             case ("stays", str() as what):
                 raise self.unsure(f"the program returned {what}")
             case _:
@@ -105,13 +109,13 @@ class Wire:
                 if name == names[0]:
                     return kind
                 bases = self.exception_type(names[1:])
-                made = type(names[0], (bases,), {"__module__": "program", "__init__": lambda self, *args: None})  # pyright: ignore[reportUnknownLambdaType]
+                made = type(names[0], (bases,), {"__module__": "program", "__init__": _take_anything})
                 return self._exceptions.setdefault(names[0], made)
         return RuntimeError
 
     def _refer(self, value: object) -> Remote:
         if isinstance(value, (Proxy, RemoteFunction, RemoteClass)):
-            return object.__getattribute__(value, "_remote")
+            return object.__getattribute__(value, "remote")
         raise CannotTravel(f"a value of type {type(value).__name__}")
 
     def _meet(self, remote: Remote) -> object:
@@ -119,7 +123,7 @@ class Wire:
             case "function":
                 return RemoteFunction(self, remote)
             case "class":
-                return RemoteClass(self, remote)
+                return RemoteClass(self, remote, is_offered=not self.is_loaded)
             case "exception":
                 return self.exception_type(remote.abilities)
             case "module":
@@ -128,6 +132,11 @@ class Wire:
                 kind = self._proxies.get(remote.abilities) or _proxy_type(remote.abilities)
                 self._proxies[remote.abilities] = kind
                 return kind(self, remote)
+
+
+def _take_anything(self: object, *args: object) -> None:
+    """The constructor of an exception whose class is the program's: its arguments are kept by `BaseException`."""
+    del self, args
 
 
 class Module:
@@ -141,7 +150,7 @@ class RemoteFunction:
     """A function of the program."""
 
     def __init__(self, wire: Wire, remote: Remote, *, refuses: str = "") -> None:
-        self._wire, self._remote, self._refuses = wire, remote, refuses
+        self._wire, self.remote, self._refuses = wire, remote, refuses
         self.__name__ = self.__qualname__ = remote.type_name
 
     def __call__(self, *args: Any, **options: Any) -> object:
@@ -149,14 +158,14 @@ class RemoteFunction:
             raise self._wire.unsure(self._refuses)
         self._wire.n_calls += 1
         self._wire.last = f"{self.__name__}({_listed(args, options)})"
-        value, changed = self._wire.request("call", self._remote.number, args, options)
+        value, changed = self._wire.request("call", self.remote.number, args, options)
         self._wire.last += f" returned {short(value)}"
         for place, new in changed:
             _change(args[place] if isinstance(place, int) else options[place], new)
         return value
 
     def __repr__(self) -> str:
-        return f"<function {self._remote.type_name}>"
+        return f"<function {self.remote.type_name}>"
 
 
 def short(value: object) -> str:
@@ -176,9 +185,9 @@ def _change(old: Any, new: Any) -> None:
     """Give an argument the content that the program gave it."""
     if type(old) is not type(new):
         return
-    if isinstance(old, list | bytearray):
+    if type(new) in (list, bytearray):
         old[:] = new
-    elif isinstance(old, dict | set):
+    elif type(new) in (dict, set):
         old.clear()
         old.update(new)
 
@@ -186,12 +195,12 @@ def _change(old: Any, new: Any) -> None:
 class RemoteClass:
     """A class of the program. Its objects live there; tests hold proxies."""
 
-    def __init__(self, wire: Wire, remote: Remote) -> None:
-        self._wire, self._remote = wire, remote
+    def __init__(self, wire: Wire, remote: Remote, *, is_offered: bool) -> None:
+        self._wire, self.remote, self._is_offered = wire, remote, is_offered
         self.__name__ = self.__qualname__ = remote.type_name
 
     def __call__(self, *args: Any, **options: Any) -> object:
-        made = RemoteFunction(self._wire, self._remote)(*args, **options)
+        made = RemoteFunction(self._wire, self.remote)(*args, **options)
         if isinstance(made, Proxy):
             object.__setattr__(made, "_is_made_here", True)
         return made
@@ -199,16 +208,17 @@ class RemoteClass:
     def __getattr__(self, name: str) -> object:
         if name.startswith("__"):
             raise AttributeError(name)
-        return self._wire.request("get", self._remote.number, name)[0]
+        value = self._wire.request("get", self.remote.number, name)[0]
+        return _bound(self._wire, self.remote, name, value, is_trusted=self._is_offered)
 
     def __instancecheck__(self, thing: object) -> bool:
-        return isinstance(thing, Proxy) and object.__getattribute__(thing, "_remote").type_name == self.__name__
+        return isinstance(thing, Proxy) and object.__getattribute__(thing, "remote").type_name == self.__name__
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, RemoteClass) and other._remote.number == self._remote.number
+        return isinstance(other, RemoteClass) and other.remote.number == self.remote.number
 
     def __hash__(self) -> int:
-        return hash(self._remote.number)
+        return hash(self.remote.number)
 
 
 class Proxy:
@@ -216,7 +226,7 @@ class Proxy:
 
     def __init__(self, wire: Wire, remote: Remote) -> None:
         object.__setattr__(self, "_wire", wire)
-        object.__setattr__(self, "_remote", remote)
+        object.__setattr__(self, "remote", remote)
         object.__setattr__(self, "_is_made_here", False)
 
     def __getattr__(self, name: str) -> object:
@@ -224,10 +234,7 @@ class Proxy:
             raise AttributeError(name)
         wire, remote, is_made_here = _parts(self)
         value = wire.request("get", remote.number, name)[0]
-        if isinstance(value, RemoteFunction):
-            refuses = "" if is_made_here and name not in _LEAKS else f"{remote.type_name}.{name} decides by itself"
-            return RemoteFunction(wire, value._remote, refuses=refuses)
-        return value
+        return _bound(wire, remote, name, value, is_trusted=is_made_here)
 
     def __setattr__(self, name: str, value: object) -> None:
         wire, remote, _ = _parts(self)
@@ -250,44 +257,64 @@ class Proxy:
         return f"<{_parts(self)[1].shown}>"
 
 
+def _bound(wire: Wire, owner: Remote, name: str, value: object, *, is_trusted: bool) -> object:
+    """An attribute. A method of something that the program returned takes no arguments: they could be what a test
+    expects."""
+    if isinstance(value, RemoteFunction):
+        refuses = "" if is_trusted and name not in _LEAKS else f"{owner.type_name}.{name} would decide by itself"
+        return RemoteFunction(wire, value.remote, refuses=refuses)
+    return value
+
+
 def _parts(proxy: Proxy) -> tuple[Wire, Remote, bool]:
     read = object.__getattribute__
-    return read(proxy, "_wire"), read(proxy, "_remote"), read(proxy, "_is_made_here")
+    return read(proxy, "_wire"), read(proxy, "remote"), read(proxy, "_is_made_here")
 
 
 def _proxy_type(abilities: tuple[str, ...]) -> type[Proxy]:
-    """A class of proxies that can what the object's class can, so that `len` and friends work or fail as they should."""
+    """A class of proxies that can what the object's class can, so that `len` and friends work or fail as they must."""
     body: dict[str, object] = {}
     for name in abilities:
         if name in _UNARY:
-            body[name] = _forward(name, n_args=0)
+            body[name] = _forward(name)
         elif name in _BINARY:
-            body[name] = _forward(name, n_args=1, only_proxies=True)
+            body[name] = _forward(name, only_proxies=True)
         elif name in ("__getitem__", "__setitem__", "__delitem__"):
-            body[name] = _forward(name, n_args=1)
+            body[name] = _forward(name)
     if "__next__" in abilities:
-        body["__next__"] = _forward("__next__", n_args=0)
+        body["__next__"] = _forward("__next__")
     if "__iter__" in abilities:
         body["__iter__"] = _iterate
     elif "__contains__" in abilities:
-        body["__contains__"] = _forward("__contains__", n_args=1, only_proxies=True)
+        body["__contains__"] = _forward("__contains__", only_proxies=True)
     if "__enter__" in abilities:
-        body["__enter__"] = _forward("__enter__", n_args=0)
-        body["__exit__"] = lambda self, *_: _parts(self)[0].request("special", _parts(self)[1].number, "__exit__", (None,) * 3)[0]  # type: ignore[misc]
+        body["__enter__"] = _forward("__enter__")
+        body["__exit__"] = _leave
     if "__call__" in abilities:
-        body["__call__"] = lambda self, *args, **options: RemoteFunction(*_parts(self)[:2])(*args, **options)  # type: ignore[misc]
+        body["__call__"] = _call
     return type("Proxy", (Proxy,), body)
 
 
-def _forward(name: str, *, n_args: int, only_proxies: bool = False) -> Callable[..., object]:
+def _forward(name: str, *, only_proxies: bool = False) -> Callable[..., object]:
     def method(self: Proxy, *args: object) -> object:
         wire, remote, _ = _parts(self)
         if only_proxies and not all(isinstance(it, Proxy) for it in args):
             raise wire.unsure(f"{name} of an object of the program's class {remote.type_name} meets {args[0]!r}")
         return wire.request("special", remote.number, name, args)[0]
 
-    del n_args
     return method
+
+
+def _leave(self: Proxy, *error: object) -> object:
+    del error  # a traceback cannot travel
+    wire, remote, _ = _parts(self)
+    return wire.request("special", remote.number, "__exit__", (None, None, None))[0]
+
+
+def _call(self: Proxy, *args: object, **options: object) -> object:
+    wire, remote, is_made_here = _parts(self)
+    refuses = "" if is_made_here else f"an object of the program's class {remote.type_name} would decide by itself"
+    return RemoteFunction(wire, remote, refuses=refuses)(*args, **options)
 
 
 def _iterate(self: Proxy) -> Iterator[object]:

@@ -56,7 +56,7 @@ def judge(program: str, suite: Suite, *, sandbox: Sandbox, limits: Limits, entry
     """Whether the program passes, and the reason."""
     hearing = _Hearing()
     carried = replace(limits, output_bytes=MAX_CARRIED)
-    plan = suite.code, suite.functions, suite.classes, suite.wants_candidate, suite.used, entry_point
+    plan = suite.code, suite.functions, suite.classes, suite.wants_candidate, suite.used, suite.modules, entry_point
     with sandbox.worker(limits) as inner, sandbox.worker(limits) as outer:
         candidate = sandbox.channel(
             inner, "bethink.verify.judge.candidate", (program, False), carried, lambda data: bench.send(data)
@@ -95,9 +95,12 @@ def _conclude(hearing: _Hearing, candidate: Channel, bench: Channel, gone: str |
 
 
 def _read(data: bytes) -> tuple[bool | None, str]:
-    value = decode(data)
-    match value:
-        case (True | False | None as passed, str() as why):
-            return passed, why
+    match decode(data):
+        case (True, str() as why):
+            return True, why
+        case (False, str() as why):
+            return False, why
+        case (None, str() as why):
+            return None, why
         case _:
             raise Unreadable("no verdict")

@@ -6,11 +6,12 @@ Reads source with `ast`, runs nothing.
 from __future__ import annotations
 
 import ast
-import builtins
+import sys
 import types
 from dataclasses import dataclass
 
 MAX_CHARS = 1_000_000
+_PYTEST_WORDS = ("raises", "approx")
 
 
 class UnreadableTests(ValueError):
@@ -19,8 +20,8 @@ class UnreadableTests(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """`functions` and `classes` hold tests that the module does not call itself. `used` are the names that it takes from
-    elsewhere. `needs` says what it asks for that the bench has not, or is empty."""
+    """`functions` and `classes` hold tests that the module does not call itself. `used` are the names that it takes
+    from elsewhere. `needs` says what it asks for that the bench has not, or is empty."""
 
     code: types.CodeType
     functions: tuple[str, ...]
@@ -29,6 +30,8 @@ class Suite:
     wants_candidate: bool
     """Whether there is a `check(candidate)` that nobody calls."""
     used: tuple[str, ...]
+    modules: tuple[str, ...]
+    """Modules of the standard library that it uses without importing them."""
     needs: str = ""
 
 
@@ -38,7 +41,7 @@ def read_suite(tests: str, defined: frozenset[str]) -> Suite:
         raise UnreadableTests(f"{len(tests)} characters of tests are more than {MAX_CHARS}")
     try:
         tree = ast.parse(tests)
-        used = _used(tree)
+        used, modules = _used(tree)
         called = _called_at_top(tree)
         parts = _parts(tree, called)
         tree = ast.fix_missing_locations(_Rewrite(defined).visit(tree))
@@ -48,7 +51,8 @@ def read_suite(tests: str, defined: frozenset[str]) -> Suite:
     except (ValueError, RecursionError, MemoryError) as error:
         raise UnreadableTests(str(error) or type(error).__name__) from None
     functions, classes, wants_candidate, needs = parts
-    return Suite(code, functions, classes, wants_candidate, used, needs)
+    needs = needs or _missing_words(tree)
+    return Suite(code, functions, classes, wants_candidate, used, modules, needs)
 
 
 def defined_names(program: str) -> frozenset[str]:
@@ -66,10 +70,13 @@ def defined_names(program: str) -> frozenset[str]:
     return frozenset(names)
 
 
-def _used(tree: ast.Module) -> tuple[str, ...]:
-    names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+def _used(tree: ast.Module) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    nodes = list(ast.walk(tree))
+    names = [node for node in nodes if isinstance(node, ast.Name)]
     stored = {node.id for node in names if not isinstance(node.ctx, ast.Load)}
-    return tuple(sorted({node.id for node in names} - stored))
+    used = {node.id for node in names} - stored
+    owners = {node.value.id for node in nodes if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)}
+    return tuple(sorted(used)), tuple(sorted(owners & used & sys.stdlib_module_names))
 
 
 def _called_at_top(tree: ast.Module) -> set[str]:
@@ -79,15 +86,23 @@ def _called_at_top(tree: ast.Module) -> set[str]:
     return {node.func.id for node in calls if isinstance(node.func, ast.Name)}
 
 
+def _missing_words(tree: ast.Module) -> str:
+    """Which word of pytest the tests use that the bench has not."""
+    attributes = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
+    words = [it.attr for it in attributes if isinstance(it.value, ast.Name) and it.value.id == "pytest"]
+    for word in words:
+        if word not in _PYTEST_WORDS:
+            return f"the tests use pytest.{word}, and only {' and '.join(_PYTEST_WORDS)} are known here"
+    return ""
+
+
 def _is_main_guard(node: ast.stmt) -> bool:
     return isinstance(node, ast.If) and any(
         isinstance(it, ast.Name) and it.id == "__name__" for it in ast.walk(node.test)
     )
 
 
-def _parts(
-    tree: ast.Module, called: set[str]
-) -> tuple[tuple[str, ...], tuple[tuple[str, bool], ...], bool, str]:
+def _parts(tree: ast.Module, called: set[str]) -> tuple[tuple[str, ...], tuple[tuple[str, bool], ...], bool, str]:
     functions: list[str] = []
     classes: list[tuple[str, bool]] = []
     wants_candidate, needs = False, ""
@@ -134,7 +149,8 @@ class _Rewrite(ast.NodeTransformer):
         if isinstance(test, ast.Compare) and len(test.ops) == 1:
             left, right = _name("_left"), _name("_right")
             first = [_assign("_left", test.left), _assign("_right", test.comparators[0])]
-            test, seen = ast.Compare(left, test.ops, [right]), [_name("_left"), _name("_right")]
+            test = ast.Compare(left, test.ops, [right])
+            seen += [_name("_left"), _name("_right")]
         failed = ast.Call(_name("_failed"), [shown, *message, *seen], [])
         raised = ast.Raise(ast.Call(_name("_AssertionError"), [failed], []), None)
         new: list[ast.stmt] = [*first, ast.If(ast.UnaryOp(ast.Not(), test), [raised], [])]
@@ -147,6 +163,3 @@ def _name(name: str) -> ast.Name:
 
 def _assign(name: str, value: ast.expr) -> ast.stmt:
     return ast.Assign([ast.Name(f"_bethink{name}", ast.Store())], value)
-
-
-BUILTINS = frozenset(dir(builtins))

@@ -1,5 +1,5 @@
-"""Plain values as bytes and back. Reading never runs code, never trusts a length, and gives exact builtin types only, so
-that bytes written by a hostile program are harmless: a value that compares equal is equal.
+"""Plain values as bytes and back. Reading never runs code, never trusts a length, and gives exact builtin types only,
+so that bytes written by a hostile program are harmless: a value that compares equal is equal.
 
 Runs inside the sandbox too, so it needs nothing but the interpreter.
 """
@@ -9,9 +9,11 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # spelled out, because importing `typing` would take most of the start
     from collections.abc import Callable
+    from typing import Any
 
 
 MAX_DEPTH = 200
+_CONTAINERS = (list, tuple, set, frozenset, dict)
 
 
 class Unreadable(ValueError):
@@ -47,7 +49,7 @@ def decode(data: bytes, resolve: Callable[[Remote], object] | None = None) -> ob
     reader = _Reader(data, resolve)
     try:
         value = reader.read(0)
-    except (ValueError, IndexError, TypeError, OverflowError) as error:
+    except (ValueError, IndexError, TypeError, OverflowError, RecursionError) as error:
         raise Unreadable(f"no value: {error}") from error
     if reader.at != len(data):
         raise Unreadable("something follows the value")
@@ -74,12 +76,13 @@ def _write(
         _sized(parts, b"b" if isinstance(value, bytes) else b"B", bytes(value))
     elif isinstance(value, range):
         _write_items(parts, b"r", (value.start, value.stop, value.step), refer, depth, inside)
-    elif isinstance(value, (list, tuple, set, frozenset, dict)):
-        if id(value) in inside:
+    elif isinstance(value, _CONTAINERS):
+        key = id(value)  # pyright: ignore[reportUnknownArgumentType]  of whatever
+        if key in inside:
             raise CannotTravel("a value that contains itself")
-        inside.add(id(value))
+        inside.add(key)
         _write_container(value, parts, refer, depth, inside)
-        inside.discard(id(value))
+        inside.discard(key)
     elif refer is not None:
         it = refer(value)
         _write_items(parts, b"R", (it.number, it.kind, it.type_name, it.shown, it.abilities), None, depth, inside)
@@ -88,15 +91,16 @@ def _write(
 
 
 def _write_container(
-    value: object, parts: list[bytes], refer: Callable[[object], Remote] | None, depth: int, inside: set[int]
+    value: Any, parts: list[bytes], refer: Callable[[object], Remote] | None, depth: int, inside: set[int]
 ) -> None:
     if isinstance(value, dict):
-        flat = [item for pair in dict.items(value) for item in pair]
-        _write_items(parts, b"d", flat, refer, depth, inside)
+        pairs: Any = dict.items(value)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        _write_items(parts, b"d", [item for pair in pairs for item in pair], refer, depth, inside)
         return
     for kind, tag in ((list, b"l"), (tuple, b"t"), (set, b"S"), (frozenset, b"Z")):
         if isinstance(value, kind):
-            _write_items(parts, tag, list(kind.__iter__(value)), refer, depth, inside)  # type: ignore[arg-type]
+            own: Any = kind
+            _write_items(parts, tag, list(own.__iter__(value)), refer, depth, inside)
             return
 
 

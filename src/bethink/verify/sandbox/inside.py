@@ -11,6 +11,7 @@ import types
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from bethink.verify.sandbox.limits import Limits
 
@@ -60,13 +61,18 @@ def package(entry: str, argument: object, limits: Limits, *, counts_threads: boo
     """The message that makes a waiting interpreter run `main(argument)` of the module `entry`, under these limits.
     `argument` is made of plain values."""
     modules = [(name, _code(name)) for name in (*_NEEDS.get(entry, ()), entry)]
-    body = marshal.dumps((_rlimits(limits, counts_threads), modules, entry, argument))
+    message: Any = (_rlimits(limits, counts_threads), modules, entry, argument)
+    body = marshal.dumps(message)
     return len(body).to_bytes(8, "big") + body
 
 
 _NEEDS: dict[str, Sequence[str]] = {
     "bethink.verify.judge.candidate": ("bethink.verify.judge.values",),
-    "bethink.verify.judge.bench": ("bethink.verify.judge.values", "bethink.verify.judge.remote"),
+    "bethink.verify.judge.bench": (
+        "bethink.verify.judge.values",
+        "bethink.verify.judge.remote",
+        "bethink.verify.judge.pytest_words",
+    ),
 }
 
 
@@ -85,4 +91,3 @@ def _rlimits(limits: Limits, counts_threads: bool) -> list[tuple[str, int]]:
 def _code(name: str) -> types.CodeType:
     path = Path(__file__).parents[3].joinpath(*name.split(".")).with_suffix(".py")
     return compile(path.read_text(encoding="utf-8"), path.name, "exec")
-

@@ -1,8 +1,9 @@
 """The walls: how bubblewrap is called so that nothing but the interpreter is inside.
 
-What always holds inside: no network; the interpreter, its standard library and the system's shared libraries, read-only;
-one scratch folder of limited size; no /proc; an empty environment; own processes, IPC and host name. Run as root, the
-program gets a user id of its own, which owns nothing and has no capability; run as anybody else, a user namespace.
+What always holds inside: no network; the interpreter, its standard library and the system's shared libraries,
+read-only; one scratch folder of limited size; no /proc; an empty environment; own processes, IPC and host name. Run
+as root, the program gets a user id of its own, which owns nothing and has no capability; run as anybody else, a user
+namespace.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class Walls:
     seccomp: bytes
     gives_user: bool
     _mounts: list[str] = field(default_factory=list[str])
-    _users: Iterator[int] = field(default_factory=lambda: itertools.cycle(range(_DYNAMIC_USERS[1])))
+    _users: Iterator[int] = field(default_factory=itertools.count)
 
     @classmethod
     def find(cls) -> Walls | str:
@@ -49,7 +50,7 @@ class Walls:
 
     def next_user(self) -> int | None:
         """The user id of the next program; None: it keeps the one that it is given by its user namespace."""
-        return _DYNAMIC_USERS[0] + next(self._users) if self.gives_user else None
+        return _DYNAMIC_USERS[0] + next(self._users) % _DYNAMIC_USERS[1] if self.gives_user else None
 
     def command(self, scratch_bytes: int, seccomp_fd: int, info_fd: int) -> list[str]:
         """bwrap and its options, to be followed by the interpreter's own."""
@@ -110,5 +111,12 @@ def _interpreter() -> list[str]:
         mounts += ["--ro-bind", str(file.resolve()), str(INSIDE / "lib" / file.name)]
     for folder in ("site-packages", "dist-packages"):
         if (library / folder).is_dir():
-            mounts += ["--size", "4096", "--tmpfs", str(INSIDE / "lib" / name / folder), "--remount-ro", str(INSIDE / "lib" / name / folder)]
+            mounts += [
+                "--size",
+                "4096",
+                "--tmpfs",
+                str(INSIDE / "lib" / name / folder),
+                "--remount-ro",
+                str(INSIDE / "lib" / name / folder),
+            ]
     return mounts

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 Ended = Literal["ok", "error", "timed_out", "memory", "output", "killed"]
-"""How a run ended: by itself with exit code 0; by itself with another; at a limit of time; out of memory; after too much
-output; by a signal, or at the limit of threads or files."""
+"""How a run ended: by itself with exit code 0; by itself with another; at a limit of time; out of memory; after too
+much output; by a signal, or at the limit of threads or files."""
 
 MIB = 1 << 20
 

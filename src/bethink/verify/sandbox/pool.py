@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
@@ -45,7 +45,7 @@ class Sandbox:
         return Ran(ended, texts[0], texts[1], channel.exit_code, time.monotonic() - began, channel.why)
 
     @contextmanager
-    def worker(self, limits: Limits) -> Iterator[Worker]:
+    def worker(self, limits: Limits) -> Generator[Worker]:
         """An interpreter that waits for its message, gone when the block is left. Raises: SandboxMissing."""
         worker = self._pool.take(limits.file_bytes)
         try:
@@ -88,7 +88,9 @@ def open_sandbox(*, unsafe_local: bool = False) -> Sandbox:
 def _trial(walls: Walls) -> str:
     """Empty when a program really ran inside; else what went wrong."""
     try:
-        sandbox = Sandbox(lambda size: start_isolated(walls, size), is_isolated=True, counts_threads=_counts_threads(walls))
+        sandbox = Sandbox(
+            lambda size: start_isolated(walls, size), is_isolated=True, counts_threads=_counts_threads(walls)
+        )
         with sandbox:
             ran = sandbox.run("print(6 * 7)")
     except SandboxMissing as error:
@@ -137,7 +139,11 @@ class _Pool:
                 self._thread.start()
             self._wanted.append(order)
             self._changed.notify_all()
-            self._changed.wait_for(lambda: order.worker or order.failure)
+            try:
+                self._changed.wait_for(lambda: order.worker or order.failure)
+            except BaseException:  # Ctrl-C: nobody waits for it any more
+                self._forget(order)
+                raise
             if order.worker is None:
                 raise SandboxMissing(order.failure, HINT)
             self._n_lent += 1
@@ -166,28 +172,41 @@ class _Pool:
                 order = self._wanted[0] if self._wanted else None
                 is_usual = order is None or order.scratch_bytes == self._usual_bytes
                 if order and is_usual and self._ready:
-                    self._hand_over(order, self._ready.popleft())
+                    worker = self._ready.popleft()
+                    if worker.process.poll() is None:
+                        self._hand_over(order, worker)
+                    else:
+                        worker.destroy()  # something else killed it while it waited
                     continue
             size = order.scratch_bytes if order else self._usual_bytes
             try:
                 worker = self._start(size)
-            except (StartFailed, OSError) as error:
+            except (StartFailed, OSError, ValueError) as error:
                 self._fail(str(error))
                 continue
             with self._changed:
-                if order:
+                if order in self._wanted:
                     self._hand_over(order, worker)
-                else:
+                elif size == self._usual_bytes:
                     self._ready.append(worker)
+                else:
+                    worker.destroy()
         while self._ready:
             self._ready.popleft().destroy()
         with self._changed:
             self._changed.wait_for(lambda: self._n_lent == 0)
 
+    def _forget(self, order: _Order) -> None:
+        if order in self._wanted:
+            self._wanted.remove(order)
+        if order.worker is not None:
+            order.worker.destroy()
+
     def _has_work(self) -> bool:
         return self._is_closed or bool(self._wanted) or len(self._ready) < self._n_ready
 
-    def _hand_over(self, order: _Order, worker: Worker) -> None:
+    def _hand_over(self, order: _Order | None, worker: Worker) -> None:
+        assert order
         self._wanted.remove(order)
         order.worker = worker
         self._changed.notify_all()

@@ -59,7 +59,8 @@ class StartFailed(Exception):
 
 
 def start_isolated(walls: Walls, scratch_bytes: int) -> Worker:
-    """Raises: StartFailed. The thread that calls must live as long as the worker: the kernel kills it with its parent."""
+    """Raises: StartFailed. The thread that calls must live as long as the worker: the kernel kills it with its
+    parent."""
     user = walls.next_user()
     seccomp = os.memfd_create("seccomp")
     info, info_in = os.pipe()
@@ -83,7 +84,8 @@ def start_isolated(walls: Walls, scratch_bytes: int) -> Worker:
 
 
 def start_local(scratch_bytes: int) -> Worker:
-    """Without walls: limits, an empty environment and a folder of its own are all that is between program and machine."""
+    """Without walls: limits, an empty environment and a folder of its own are all that is between program and
+    machine."""
     folder = tempfile.TemporaryDirectory(prefix="bethink-", ignore_cleanup_errors=True)
     process = _popen([sys.executable, *_interpreter_options(None)], folder=folder.name, environ={})
     worker = _worker(process, pid=process.pid, is_isolated=False, scratch_bytes=scratch_bytes)
