@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -238,7 +237,6 @@ time.sleep(1)
 
 def test_threads_within_the_limit_run(sandbox: Sandbox) -> None:
     program = """
-import threading
 found = []
 threads = [threading.Thread(target=found.append, args=(n,)) for n in range(8)]
 [it.start() for it in threads]
