@@ -176,21 +176,22 @@ def llama_cpp(model_name: str) -> dict[int, float]:
     return found
 
 
-def prepared_folder(model_name: str) -> Path:
-    """What the engine reads where no precision is asked for."""
+def prepared_folder(model_name: str, precision: str | None = None) -> Path:
+    """What the engine reads; without `precision`, what it reads by default."""
     store = Store(Settings.from_env().home)
     local = store.get(model_name)
-    return store.prepared_dir(local.sha256, local.entry.default_precision if local.entry else DEFAULT_PRECISION)
+    usual = local.entry.default_precision if local.entry else DEFAULT_PRECISION
+    return store.prepared_dir(local.sha256, precision or usual)
 
 
-def arm(name: str, model_name: str) -> dict[int, float]:
+def arm(name: str, model_name: str, precision: str | None = None) -> dict[int, float]:
     if name == "llama.cpp":
         return llama_cpp(model_name)
-    with load(model_name, engine="openvino") as model:
+    with load(model_name, engine="openvino", precision=precision) as model:
         if name == "bethink":
             return measured(model, "controller")
         ids = prompt_ids(model)
-    folder = prepared_folder(model_name)
+    folder = prepared_folder(model_name, precision)
     settings = settings_for(folder, tuning=tune(folder))
     return raw_genai(folder, ids, settings.tuning.properties(), settings.tuning.max_batched_tokens)
 
@@ -198,17 +199,19 @@ def arm(name: str, model_name: str) -> dict[int, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="qwen2.5-coder:0.5b")
+    parser.add_argument("--precision")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--arm", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.arm:
-        print(json.dumps(arm(given.arm, given.model)))
+        print(json.dumps(arm(given.arm, given.model, given.precision)))
         return
     arms = ("bethink", "OpenVINO GenAI raw", "llama.cpp")
     runs: dict[str, list[dict[str, float]]] = {name: [] for name in arms}
     for _ in range(given.rounds):
         for name in arms:
             command = [sys.executable, __file__, "--model", given.model, "--arm", name]
+            command += ["--precision", given.precision] if given.precision else []
             printed = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
             runs[name].append(json.loads(printed.splitlines()[-1]))
     median = {name: [statistics.median(r[str(n)] for r in runs[name]) for n in PATHS] for name in arms}
@@ -221,7 +224,7 @@ def main() -> None:
     )
     print(machine())
     show(
-        f"Decode tokens per second over all paths, {given.model}, median of {given.rounds}",
+        f"Decode tokens per second over all paths, {given.model} {given.precision or ''}, median of {given.rounds}",
         ["", *map(str, PATHS)],
         rows,
     )

@@ -68,7 +68,7 @@ def calibrate(gguf: Path, header: GgufHeader, plan: Plan, pieces: Path, tell: Te
 def quantised_together(header: GgufHeader) -> int:
     """How many activations OpenVINO rounds to int8 with one scale: as many as every matrix can be divided by.
 
-    128 is as exact as OpenVINO's own 32 and up to a fifth faster (docs/guide/precision.md).
+    128 is as exact as OpenVINO's own 32 and up to a fifth faster (docs/guide/engines.md).
     """
     widths = {tensor.shape[0] for tensor in header.tensors if len(tensor.shape) > 1}
     return next((n for n in (128, 64) if all(width % n == 0 for width in widths)), 32)

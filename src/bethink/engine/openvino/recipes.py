@@ -1,6 +1,6 @@
 """The precisions a model can be prepared in, by the labels that users see.
 
-docs/guide/precision.md tells what each one costs. Which one a model gets is the catalogue's choice; int8 is the one
+docs/guide/engines.md tells what each one costs. Which one a model gets is the catalogue's choice; int8 is the one
 that cost no model anything measurable.
 """
 
