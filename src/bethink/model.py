@@ -240,7 +240,7 @@ class Run:
             trace=self.trace,
             emit=emit,
             lead_of=paths.lead,
-            ask=lambda wish: self._ask_aside(paths, wish),
+            ask=lambda wish, begin: self._ask_aside(paths, wish, begin),
             left_s=paths.left_s,
         )
         winner = await council.run()
@@ -250,9 +250,9 @@ class Run:
             await asyncio.to_thread(keep_trace, self.trace, self.model.traces, self.model.traces_bytes)
         emit(Finished(result))
 
-    async def _ask_aside(self, paths: Paths, wish: str) -> str:
-        request = Request((Message("user", wish),))
-        return await paths.ask_aside(self.model.prompt(request, is_thinking=False, comparable=False), "inputs")
+    async def _ask_aside(self, paths: Paths, wish: str, begin: str) -> str:
+        prompt = self.model.prompt(Request((Message("user", wish),)), is_thinking=False, comparable=False)
+        return await paths.ask_aside(prompt, begin, "inputs")
 
     def _result(self, council: Council, winner: PathResult, aside: Usage) -> Result:
         usages = [*(r.usage for r in council.results), aside]

@@ -27,7 +27,7 @@ CHATML = (
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 SEED = 5
-WISH = "Do not solve this"
+WISH = "Do not solve it"
 QUESTION = "Write a Python function double(n)."
 RIGHT, ALSO_RIGHT, WRONG = "return 2 * n", "return n + n", "return n * n"
 HANGS = "while True: pass"
@@ -67,7 +67,8 @@ def make_model(
 
 
 def asked(text: str = QUESTION, **limits: Any) -> Request:
-    return Request((Message("user", text),), **{"seed": SEED, "budget": 0, **limits})
+    settings: dict[str, Any] = {"seed": SEED, "budget": 0, **limits}
+    return Request((Message("user", text),), **settings)
 
 
 async def events_of(run: Run) -> list[Event]:
@@ -237,6 +238,20 @@ async def test_programs_vote_by_what_they_do_on_inputs_that_the_model_wrote(sand
     assert result.usage.completion_tokens == sampled
     assert result.usage.probe_tokens == sum(t.origin == "sampled" for t in aside.tokens)
     assert {p.index for p in result.paths} == {0, 1, 2, 3}
+    (learned,) = [d for d in run.trace.decisions if d.action == "learned"]
+    assert "double(3); double(-1); double(10)" in learned.cause
+
+
+async def test_inputs_are_of_the_kinds_that_the_examples_have(sandbox: Sandbox) -> None:
+    del sandbox
+    said = answers([program(RIGHT)], "'a')\ndouble([1])\ndouble(3.5)\ndouble(2)\ndouble(1, 2)")
+    with make_model(said) as model:
+        run = model.think(asked(f"{QUESTION}\n>>> double(2.5)\n5.0", check="code", paths=2))
+        result = finished(await events_of(run))
+        assert isinstance(model.engine, ScriptedEngine)
+        assert model.engine.starts[-1].text.endswith("```python\ndouble(2.5)\ndouble(")
+    assert "2 of 2 programs behave alike on 2 inputs" in result.verdict.why
+    assert "keeps" in result.verdict.why
 
 
 async def test_a_tie_of_programs_is_unsure_and_gives_the_first(sandbox: Sandbox) -> None:

@@ -25,6 +25,7 @@ ACTIONS = {
     "stop": "the path ends",
     "decided": "the vote is decided",
     "proven": "an answer is proven",
+    "learned": "programs are compared",
     "futile": "the vote is given up",
 }
 

@@ -122,6 +122,7 @@ class Council:
         learned = await self.check.learn(candidates, self.ask)
         if learned is not self.check:
             self.check = learned
+            self._note("learned", learned.learned)
             await self._vote()
             self._end_if_decided([])
         if not self._is_over and self.check.votes and is_futile(self.tally, self.rule):
@@ -138,11 +139,13 @@ class Council:
 
     def _end(self, action: str, running: Sequence[Path], cause: str) -> None:
         self._is_over = True
-        spared = f"{len(running)} cancelled, {self.n_paths - len(self.paths)} not started"
-        n_tokens = sum(len(p.tokens) for p in self.trace.paths)
-        self.trace.decisions.append(Decided(-1, n_tokens, action, f"{cause}; {spared}"))
+        self._note(action, f"{cause}; {len(running)} cancelled, {self.n_paths - len(self.paths)} not started")
         for path in running:
             path.cancel()
+
+    def _note(self, action: str, cause: str) -> None:
+        n_tokens = sum(len(p.tokens) for p in self.trace.paths)
+        self.trace.decisions.append(Decided(-1, n_tokens, action, cause))
 
     async def _patiently(self, work: Callable[[Patience], T], otherwise: T) -> T:
         """Slow work off the event loop; `otherwise` when the deadline, or the end of the run, comes first."""

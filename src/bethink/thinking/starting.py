@@ -25,7 +25,7 @@ from bethink.types import Event, PathResult, Request, Sampling, Usage
 
 JUDGING_SHARE, JUDGING_MOST_S = 0.1, 3.0
 """Of a deadline so much is kept for judging what the paths answered, where that takes time."""
-MAX_ASIDE, ASIDE_LEAST_S = 400, 1.0
+MAX_ASIDE, ASIDE_LEAST_S = 256, 1.0
 """Tokens of what the model is asked beside the question, and what must be left of the time to ask at all."""
 SEED_STEP = 1_000_003
 
@@ -59,15 +59,20 @@ class Paths:
         path.thought = self.request.thought or ""
         return path
 
-    async def ask_aside(self, prompt: Prompt, purpose: str) -> str:
-        """The model's greedy answer to something else, without a thought; empty when there is no room or time for it.
-        It stands in the trace, after the paths, and is shown to nobody."""
+    async def ask_aside(self, prompt: Prompt, begin: str, purpose: str) -> str:
+        """The model's answer to something else, without a thought; empty when there is no room or time for it. A plain
+        model goes on from `begin`, which is returned with it. It stands in the trace, after the paths, and is shown to
+        nobody."""
+        if self.profile.is_native:
+            begin = ""
+        prompt = replace(prompt, ids=(*prompt.ids, *self.codec.encode(begin)), text=prompt.text + begin)
         info, most = self.engine.info, MAX_ASIDE + FORCED_ROOM
         left_s = self.left_s()
         is_late = self.control.wants_stop or (left_s is not None and left_s < ASIDE_LEAST_S)
         if is_late or len(prompt.ids) + most > min(info.context_length, info.kv_tokens):
             return ""
-        sampling = replace(self.sampling(0), temperature=0.0, max_tokens=most, json_schema=None)
+        warm = self.profile.sampling.temperature  # greedy, small models say the same again and again
+        sampling = replace(self.sampling(self.plan.n_paths), temperature=warm, max_tokens=most, json_schema=None)
         path = self._made(self.plan.n_paths, lambda _: None, prompt, sampling, Limits(0, most))
         path.chain.traced.purpose = purpose
         result = await path.run()
@@ -76,7 +81,7 @@ class Paths:
             probe_tokens=before.probe_tokens + spent.thinking_tokens + spent.answer_tokens,
             discarded_tokens=before.discarded_tokens + spent.discarded_tokens,
         )
-        return result.answer
+        return begin + result.answer
 
     def lead(self, path: PathResult) -> str:
         """What stands before an answer that states the outcome of a thought."""

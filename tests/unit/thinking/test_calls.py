@@ -11,8 +11,11 @@ from hypothesis import strategies as st
 from bethink.thinking.checks import asks_for_function
 from bethink.thinking.checks.calls import (
     MAX_INPUTS,
+    beginning,
     calls,
     examples,
+    given_calls,
+    like,
     name_in_programs,
     name_in_question,
     preamble,
@@ -81,7 +84,7 @@ def test_what_is_no_call_with_plain_values_is_left_out(line: str) -> None:
 
 def test_calls_are_told_once_are_few_and_are_not_the_examples() -> None:
     text = "\n".join(["f(1)", "f(1)", "f( 2 )", *(f"f({n})" for n in range(100))])
-    found = calls(text, "f", known=["assert f(2) == 4"])
+    found = calls(text, "f", known=["f(2)"])
     assert len(found) == len(set(found)) == MAX_INPUTS
     assert "f(2)" not in found
 
@@ -123,6 +126,19 @@ def test_lines_that_assert_are_examples() -> None:
 )
 def test_the_name_of_the_function_is_the_one_asked_for(question: str, name: str | None) -> None:
     assert name_in_question(question) == name
+
+
+def test_a_list_of_inputs_begins_as_the_examples_do() -> None:
+    given = given_calls(["assert f([1], 2) == pytest.approx(3.5)", "assert not f([], k=1)"])
+    assert given == ("f([1], 2)", "f([], k=1)")
+    assert beginning("f", given) == "```python\nf([1], 2)\nf([], k=1)\nf(["
+    assert beginning("f", ()) == "```python\nf("
+
+
+def test_inputs_are_of_the_kinds_of_the_examples_where_some_are() -> None:
+    assert like(["f(1)", "f((2,), 1.5)", "f('a', 1)"], ["f([1], 2)"]) == ("f((2,), 1.5)",)
+    assert like(["f(1)"], ["f([1], 2)"]) == ("f(1)",)
+    assert like(["f(1)"], []) == ("f(1)",)
 
 
 def test_programs_agree_on_a_name() -> None:

@@ -17,6 +17,7 @@ MAX_INPUTS = 16
 MAX_CALL_CHARS = 400
 MAX_LINES = 400
 MAX_EXAMPLES = 40
+MAX_SHOWN = 3
 
 _DEF = re.compile(r"^[ \t]*(?:async[ \t]+)?def[ \t]+([A-Za-z_]\w*)[ \t]*\(", re.MULTILINE)
 _NAMED = re.compile(r"\b(?:function|method)\s+(?:(?:called|named)\s+)?[`'\"]?([A-Za-z_]\w*)[`'\"]?\s*\(")
@@ -78,16 +79,45 @@ def examples(question: str, name: str) -> tuple[str, ...]:
 
 
 def calls(text: str, name: str, known: Sequence[str] = ()) -> tuple[str, ...]:
-    """The calls of `name` in what a model wrote, one a line at most, each once and none that an assertion of `known`
-    makes."""
+    """The calls of `name` in what a model wrote, one a line at most, each once and none of `known`."""
     made: dict[str, None] = {}
     for line in text.splitlines()[:MAX_LINES]:
         call = _call_in(line[: 4 * MAX_CALL_CHARS], name)
-        if call is not None and not any(call in assertion for assertion in known):
+        if call is not None and call not in known:
             made[call] = None
         if len(made) == MAX_INPUTS:
             break
     return tuple(made)
+
+
+def given_calls(assertions: Sequence[str]) -> tuple[str, ...]:
+    """The calls that the assertions of `examples` make."""
+    nodes = [node for assertion in assertions for node in ast.walk(ast.parse(assertion))]
+    return tuple(dict.fromkeys(ast.unparse(node) for node in nodes if _is_literal_call(node)))
+
+
+def beginning(name: str, given: Sequence[str]) -> str:
+    """How a list of calls begins: small models go on as they are shown, down to the bracket of the first argument."""
+    firsts = {call[len(name) + 1 : len(name) + 2] for call in given}
+    bracket = firsts.pop() if len(firsts) == 1 else ""
+    shown = "".join(f"{call}\n" for call in given[:MAX_SHOWN])
+    return f"```python\n{shown}{name}({bracket if bracket in ('[', '{') else ''}"
+
+
+def like(made: Sequence[str], given: Sequence[str]) -> tuple[str, ...]:
+    """Those whose arguments are of the kinds that the examples have, where there are examples and some are."""
+    kinds = {_kinds(call) for call in given}
+    alike = [call for call in made if _kinds(call) in kinds]
+    return tuple(alike or made)
+
+
+def _kinds(call: str) -> tuple[str, ...]:
+    """What each argument is: a number, a text, a sequence, or its type."""
+    node = ast.parse(call, mode="eval").body
+    assert isinstance(node, ast.Call)
+    values = [ast.literal_eval(it) for it in [*node.args, *(keyword.value for keyword in node.keywords)]]
+    kinds = {"bool": "number", "int": "number", "float": "number", "tuple": "list"}
+    return tuple(kinds.get(name := type(value).__name__, name) for value in values)
 
 
 def _call_in(line: str, name: str) -> str | None:

@@ -17,8 +17,9 @@ from typing import ClassVar
 from bethink.thinking.vote import Tally, VoteRule
 from bethink.types import PathResult, Verdict, Vote
 
-Ask = Callable[[str], Awaitable[str]]
-"""Ask the model something short beside the question. Empty where there was no time for it."""
+Ask = Callable[[str, str], Awaitable[str]]
+"""Ask the model something short beside the question: the wish, and how its answer begins. Returns the answer, that
+beginning included where the model was given one; empty where there was no time for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,11 @@ class Check:
         """After a wave: the check that knows what it must to compare `candidates`, those that are not refuted."""
         del candidates, ask
         return self
+
+    @property
+    def learned(self) -> str:
+        """What `learn` found, in words for the trace."""
+        return ""
 
     def verdict(self, winner: PathResult, tally: Tally, rule: VoteRule, counted: Sequence[PathResult]) -> Verdict:
         del tally, rule

@@ -15,8 +15,11 @@ from dataclasses import dataclass, field, replace
 
 from bethink.thinking.checks.calls import (
     MAX_INPUTS,
+    beginning,
     calls,
     examples,
+    given_calls,
+    like,
     name_in_programs,
     name_in_question,
     preamble,
@@ -115,7 +118,7 @@ class Behaviour(Programs):
             return Judged(None, NO_PROGRAM)
         if not self.examples:
             return Judged()
-        tests = "\n".join(self.examples)
+        tests = "\n".join(["import pytest", *self.examples])
         limits = _limits(patience.seconds(TEST_S))
         said = check_code(self.head + path.extracted, tests, sandbox=self.leased(patience), limits=limits)
         return Judged(False, said.why) if said.passed is False else Judged(None, "keeps" if said.passed else said.why)
@@ -126,13 +129,20 @@ class Behaviour(Programs):
         name = self.name or name_in_programs(candidates)
         if name is None:
             return self
-        head = signature(candidates, name)
         wish = (
-            f"{self.question}\n\nDo not solve this. Write {MAX_INPUTS} different calls of `{head}` to try a solution "
-            f"with: ordinary inputs, edge cases, empty, small and large ones. One call on each line, beginning with "
-            f"`{name}(`, with literal values as arguments. No results, no explanations."
+            f"Here is a task for somebody else:\n\n<task>\n{self.question}\n</task>\n\n"
+            f"Do not solve it. Write {MAX_INPUTS} different calls of `{signature(candidates, name)}` to try a solution with: ordinary inputs and edge "
+            f"cases. One call on each line, beginning with `{name}(`, with literal values as arguments. No results, no "
+            f"explanations."
         )
-        return replace(self, name=name, inputs=calls(await ask(wish), name, self.examples))
+        given = given_calls(self.examples)
+        text = await ask(wish, beginning(name, given))
+        return replace(self, name=name, inputs=like(calls(text, name, given), given))
+
+    @property
+    def learned(self) -> str:
+        inputs = self.inputs or ()
+        return f"{len(inputs)} inputs that the model wrote: {'; '.join(inputs)}" if inputs else "no inputs were written"
 
     def group(self, answers: Sequence[str], patience: Patience) -> list[list[int]]:
         if not self.inputs:
