@@ -131,9 +131,9 @@ class Behaviour(Programs):
             return self
         wish = (
             f"Here is a task for somebody else:\n\n<task>\n{self.question}\n</task>\n\n"
-            f"Do not solve it. Write {MAX_INPUTS} different calls of `{signature(candidates, name)}` to try a solution with: ordinary inputs and edge "
-            f"cases. One call on each line, beginning with `{name}(`, with literal values as arguments. No results, no "
-            f"explanations."
+            f"Do not solve it. Write {MAX_INPUTS} different calls of `{signature(candidates, name)}` to try a solution "
+            f"with: ordinary inputs and edge cases. One call on each line, beginning with `{name}(`, with literal "
+            f"values as arguments. No results, no explanations."
         )
         given = given_calls(self.examples)
         text = await ask(wish, beginning(name, given))
