@@ -37,7 +37,7 @@ $(VENV)/.installed: pyproject.toml requirements.lock | $(BIN)/python
 
 $(VENV)/.installed-dev: pyproject.toml requirements.lock | $(BIN)/python
 	@echo "installing bethink, its engines and its tools into $(VENV) …"
-	@$(INSTALL) --editable '.[llamacpp,dev]'
+	@$(INSTALL) --editable '.[llamacpp,eval,dev]'
 	@touch $@ $(VENV)/.installed
 
 .PHONY: install dev
@@ -79,8 +79,8 @@ bench: $(VENV)/.installed-dev  # with BETHINK_GSM8K=…/train.jsonl also what ne
 ifdef BETHINK_GSM8K
 	$(BIN)/python bench/contract.py --model $(MODEL)
 	$(BIN)/python bench/accuracy.py --model $(MODEL)
-	$(BIN)/python bench/voting.py sample --model $(MODEL) --out votes.jsonl
-	$(BIN)/python bench/voting.py replay votes.jsonl
+	$(BIN)/python bench/voting.py sample --model $(MODEL) --out votes
+	$(BIN)/python bench/voting.py replay votes
 endif
 
 .PHONY: docs
@@ -90,6 +90,6 @@ docs: $(VENV)/.installed-dev
 .PHONY: lock  # the newest versions that work together, from a clean environment
 lock:
 	rm -rf $(VENV)-lock && $(PYTHON) -m venv $(VENV)-lock
-	$(VENV)-lock/bin/pip install --quiet --no-compile '.[llamacpp,dev]'
+	$(VENV)-lock/bin/pip install --quiet --no-compile '.[llamacpp,eval,dev]'
 	{ head -2 requirements.lock; $(VENV)-lock/bin/pip freeze --exclude bethink; } > requirements.lock.new
 	mv requirements.lock.new requirements.lock && rm -rf $(VENV)-lock

@@ -1,6 +1,6 @@
 """Loops: false alarms on sound thoughts, and what the escape ladder wins over closing at once.
 
-    python bench/loops.py alarms votes-0.5b.jsonl --model qwen2.5-coder:0.5b
+    python bench/loops.py alarms votes-0.5b/results.jsonl --model qwen2.5-coder:0.5b
     python bench/loops.py ladder --model smollm2:135m --n 200
 
 `alarms` replays the detectors over kept thoughts (bench/voting.py): a thought that its model closed by itself is
@@ -42,7 +42,7 @@ def alarms(model: Model, files: Sequence[Path]) -> None:
     for file in files:
         paths = [p for line in file.read_text(encoding="utf-8").splitlines() for p in json.loads(line)["paths"]]
         for name, closings in (("sound: closed by the model", {"natural"}), ("cut off by the budget", {"budget"})):
-            found = [alarm(model, p["thought"]) for p in paths if p["closed_by"] in closings]
+            found = [alarm(model, p.get("thinking", p.get("thought", ""))) for p in paths if p["closed_by"] in closings]
             by_period, by_sentence = found.count("period"), found.count("sentences")
             share = f"{100 * (by_period + by_sentence) / len(found):.2f} %" if found else "–"
             rows.append([f"{file.stem}, {name}", len(found), by_period, by_sentence, share])

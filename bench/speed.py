@@ -27,6 +27,7 @@ from table import machine, show
 from bethink.config import Settings
 from bethink.engine.llamacpp import LlamaCppEngine, LlamaCppSettings
 from bethink.engine.openvino.loading import settings_for
+from bethink.engine.openvino.recipes import DEFAULT_PRECISION
 from bethink.engine.openvino.tune import tune
 from bethink.engine.protocol import Engine
 from bethink.model import Model, load
@@ -175,14 +176,21 @@ def llama_cpp(model_name: str) -> dict[int, float]:
     return found
 
 
+def prepared_folder(model_name: str) -> Path:
+    """What the engine reads where no precision is asked for."""
+    store = Store(Settings.from_env().home)
+    local = store.get(model_name)
+    return store.prepared_dir(local.sha256, local.entry.default_precision if local.entry else DEFAULT_PRECISION)
+
+
 def arm(name: str, model_name: str) -> dict[int, float]:
     if name == "llama.cpp":
         return llama_cpp(model_name)
     with load(model_name, engine="openvino") as model:
         if name == "bethink":
             return measured(model, "controller")
-        ids, sha256 = prompt_ids(model), model.ref.sha256
-    folder = Store(Settings.from_env().home).prepared(sha256)[0].path
+        ids = prompt_ids(model)
+    folder = prepared_folder(model_name)
     settings = settings_for(folder, tuning=tune(folder))
     return raw_genai(folder, ids, settings.tuning.properties(), settings.tuning.max_batched_tokens)
 

@@ -2,7 +2,8 @@
 
     BethinkError
     ├── UsageError                 a request or an option that cannot be honoured          (exit 2, HTTP 400)
-    │   └── ContextFull            the prompt and its answer do not fit the model's context
+    │   ├── ContextFull            the prompt and its answer do not fit the model's context
+    │   └── ExtraMissing           what was asked needs an optional part that is not installed
     ├── StoreError                 models and files                                        (exit 3, HTTP 404/507)
     │   ├── UnknownModel           no catalogue entry, file or reference of that name
     │   ├── SourceUnreachable      no source of a model answered
@@ -44,6 +45,11 @@ class UsageError(BethinkError):
 
 class ContextFull(UsageError):
     code = "context_full"
+
+
+class ExtraMissing(UsageError):
+    code = "extra_missing"
+    http_status = 501
 
 
 class StoreError(BethinkError):

@@ -37,6 +37,7 @@ COMP_WORDBREAKS=${COMP_WORDBREAKS//:}
 COMMANDS: dict[str, str] = {
     "ask": "bethink.cli.ask:ask",
     "chat": "bethink.cli.chat:chat",
+    "eval": "bethink.cli.eval:evaluate",
     "pull": "bethink.cli.pull:pull",
     "models": "bethink.cli.models:models",
     "doctor": "bethink.cli.doctor:doctor",
@@ -50,6 +51,9 @@ SECTIONS: dict[str, dict[str, str]] = {
     "Think": {
         "ask": "Ask QUESTION and print the answer.",
         "chat": "Hold a conversation in the terminal.",
+    },
+    "Measure": {
+        "eval": "Measure how right a model is, and what it costs.",
     },
     "Models": {
         "pull": "Download models, check them against their hash, and keep them.",

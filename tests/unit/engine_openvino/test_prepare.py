@@ -12,9 +12,11 @@ import pytest
 from gguf import GGMLQuantizationType
 
 from bethink.engine.files import files_of_folder
+from bethink.engine.openvino import prepare as preparing
 from bethink.engine.openvino.loading import shape_of_folder
 from bethink.engine.openvino.prepare import Preparing, is_prepared, prepare
-from bethink.errors import CapabilityMissing, UsageError
+from bethink.errors import CapabilityMissing, DoesNotFit, UsageError
+from bethink.machine import Memory
 from bethink.store import LocalModel
 from tests.unit.engine_openvino import tiny_models as tiny
 
@@ -104,3 +106,23 @@ def test_a_refusal_in_the_child_is_that_refusal(tmp_path: Path) -> None:
 def test_an_unknown_precision_is_wrong_usage(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="int3"):
         prepare(cast("LocalModel", Pulled(tmp_path)), tmp_path / "out", "int3")
+
+
+def test_mixed_reads_the_calibration_text_once(tmp_path: Path) -> None:
+    seen: list[Preparing] = []
+    local = pulled(tmp_path)
+    out = prepare(local, tmp_path / "mixed", "mixed", seen.append)
+    stages = list(dict.fromkeys(p.stage for p in seen))
+    assert stages == ["reading", "weights", "calibrating", "writing", "tokenizer"]
+    whole = prepare(local, tmp_path / "int8", "int8")
+    assert (out / "openvino_model.bin").stat().st_size < (whole / "openvino_model.bin").stat().st_size
+
+
+def test_too_little_memory_to_calibrate_names_the_precision_that_needs_less(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preparing, "read_memory", lambda: Memory(1 << 30, preparing.NEEDED_BYTES + 1))
+    with pytest.raises(DoesNotFit) as raised:
+        prepare(pulled(tmp_path), tmp_path / "out", "mixed")
+    assert "--precision int8" in raised.value.hint
+    assert is_prepared(prepare(pulled(tmp_path), tmp_path / "out", "int8"))

@@ -14,7 +14,8 @@ values = numbers | st.lists(numbers, max_size=3) | st.dictionaries(st.sampled_fr
 
 @given(values, values, st.sampled_from([0.0, 1e-9, 1e-3]))
 def test_near_is_what_pytest_calls_near(one: object, other: object, shift: float) -> None:
-    assert (one == approx(other)) is (one == pytest.approx(other))
+    if one or other:  # pytest calls an empty dict near an empty list; here they are different things
+        assert (one == approx(other)) is (one == pytest.approx(other))
     if isinstance(one, float | int):
         assert (one + shift == approx(one)) is (one + shift == pytest.approx(one))
 

@@ -25,6 +25,7 @@ from bethink.engine.openvino.recipes import Recipe, recipe_of
 from bethink.errors import BethinkError, DiskFull, DoesNotFit, EngineError
 from bethink.machine import read_memory
 from bethink.store import LocalModel
+from bethink.store.fit import REPACKED
 from bethink.store.gguf import read_header
 
 NEEDED_BYTES = 900 << 20
@@ -90,13 +91,16 @@ def _prepare(local: LocalModel, out: Path, precision: str, recipe: Recipe, tell:
 
 
 def _refuse_what_does_not_fit(local: LocalModel, out: Path, recipe: Recipe) -> None:
-    free = read_memory().available
-    if free < NEEDED_BYTES:
-        raise DoesNotFit(
-            f"preparing {local.name} needs {NEEDED_BYTES >> 20} MB of memory; {free >> 20} MB are free",
-            "close something, or use `--engine llamacpp`, which runs the file as it is",
-        )
     n_weights = read_header(local.path).n_parameters
+    free, least = read_memory().available, NEEDED_BYTES
+    if recipe.int4_suffixes:
+        least += int(REPACKED * n_weights)  # the model runs once in int8, to see what its layers see
+    if free < least:
+        way_out = "`--precision int8` needs less" if recipe.int4_suffixes and free >= NEEDED_BYTES else ""
+        raise DoesNotFit(
+            f"preparing {local.name} needs {least >> 20} MB of memory; {free >> 20} MB are free",
+            way_out or "close something, or use `--engine llamacpp`, which runs the file as it is",
+        )
     needed = int(2.1 * n_weights * recipe.bits_per_weight / 8) + (64 << 20)  # the pieces and the whole, for a moment
     on_disk = shutil.disk_usage(out.parent).free
     if on_disk < needed:

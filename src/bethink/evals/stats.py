@@ -1,0 +1,183 @@
+"""The statistics of a measurement: intervals, paired differences, pass@k, maj@k, power, calibration.
+
+Questions are the unit: several seeds of one question are averaged first, so that they never pretend to be more
+questions. Intervals are of 95 %. SciPy does the statistics and is imported when it is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import comb, sqrt
+from typing import TYPE_CHECKING
+
+from bethink.errors import ExtraMissing
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+N_RESAMPLES = 9999
+POWER = 7.84
+"""(1.96 + 0.84)²: a two-sided test at 5 % that finds a real difference four times in five."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A mean with its interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """`b - a` over `n` questions that both answered. `only_a` and `only_b` count questions that one alone got right and
+    `p` is McNemar's exact test; both are None where several seeds make a question neither right nor wrong.
+    `disagreement` is the mean square of a question's difference, `least` the smallest difference that so many questions
+    can show."""
+
+    n: int
+    difference: Estimate
+    only_a: int | None
+    only_b: int | None
+    p: float | None
+    disagreement: float
+    least: float
+
+
+def need_scipy() -> None:
+    """Raises: ExtraMissing. Cheap to call before a measurement begins."""
+    from importlib.util import find_spec
+
+    if find_spec("scipy") is None:
+        raise ExtraMissing("statistics need scipy, which is not installed", "pip install 'bethink[eval]'")
+
+
+def accuracy(rights: Sequence[float]) -> Estimate:
+    """The share that is right. Wilson's interval where every question is right or wrong, else a bootstrap over
+    questions."""
+    if not rights:
+        return Estimate(0.0, 0.0, 1.0)
+    mean = sum(rights) / len(rights)
+    if any(r not in (0, 1) for r in rights):
+        return bootstrap(rights)
+    need_scipy()
+    from scipy import stats
+
+    interval = stats.binomtest(round(sum(rights)), len(rights)).proportion_ci(method="wilson")
+    return Estimate(mean, float(interval.low), float(interval.high))
+
+
+def bootstrap(values: Sequence[float]) -> Estimate:
+    """The mean, with a bootstrap interval (percentiles); the same values give the same interval."""
+    need_scipy()
+    import numpy as np
+    from scipy import stats
+
+    array: NDArray[np.float64] = np.asarray(values, dtype=np.float64)
+    mean = float(array.mean()) if len(array) else 0.0
+    if len(array) < 2 or bool((array == array[0]).all()):
+        return Estimate(mean, mean, mean)
+    found = stats.bootstrap(
+        (array,), np.mean, n_resamples=N_RESAMPLES, method="percentile", batch=1000, rng=np.random.default_rng(0)
+    )
+    return Estimate(mean, float(found.confidence_interval.low), float(found.confidence_interval.high))
+
+
+def paired(a: Mapping[str, float], b: Mapping[str, float]) -> Difference | None:
+    """How much better `b` is than `a`, over the questions that both have; None where they share none."""
+    need_scipy()
+    from scipy import stats
+
+    names = [name for name in a if name in b]
+    if not names:
+        return None
+    differences = [b[name] - a[name] for name in names]
+    only_a = only_b = p = None
+    if all(x[name] in (0, 1) for x in (a, b) for name in names):
+        only_a, only_b = sum(d < 0 for d in differences), sum(d > 0 for d in differences)
+        p = float(stats.binomtest(only_b, only_a + only_b).pvalue) if only_a + only_b else 1.0
+    disagreement = sum(d * d for d in differences) / len(names)
+    least = least_difference(len(names), disagreement)
+    return Difference(len(names), bootstrap(differences), only_a, only_b, p, disagreement, least)
+
+
+def least_difference(n: int, disagreement: float) -> float:
+    """The smallest difference that `n` pairs can show when a share `disagreement` of them disagrees: n = 7.84·d/Δ².
+
+    One pair that disagrees is assumed where none was seen, because none may only mean too few.
+    """
+    return sqrt(POWER * max(disagreement, 1 / n) / n) if n else 1.0
+
+
+def pass_at_k(n: int, n_right: int, k: int) -> float:
+    """The chance that one of `k` of these `n` samples is right, without bias. Source: arXiv 2107.03374, eq. 1."""
+    if not 1 <= k <= n:
+        raise ValueError(f"pass@{k} of {n} samples")
+    return 1.0 - comb(n - n_right, k) / comb(n, k)
+
+
+def maj_at_k(classes: Sequence[tuple[int, bool]], n_silent: int, k: int) -> float:
+    """The chance that the vote of `k` of the samples is right, exactly, over all subsets of `k`.
+
+    `classes` are the sizes of the classes of equal answers and whether each is right; `n_silent` samples gave no
+    answer. Ties are broken evenly; a vote in which nobody answered is wrong.
+    """
+    n = n_silent + sum(size for size, _ in classes)
+    if not 1 <= k <= n:
+        raise ValueError(f"maj@{k} of {n} samples")
+    won = 0.0
+    for at, (size, is_right) in enumerate(classes):
+        if is_right:
+            others = [s for i, (s, _) in enumerate(classes) if i != at]
+            won += sum(comb(size, v) * _ways(others, n_silent, k - v, v) for v in range(1, min(size, k) + 1))
+    return won / comb(n, k)
+
+
+def _ways(others: Sequence[int], n_silent: int, rest: int, votes: int) -> float:
+    """How many ways the other classes fill `rest` places with no more than `votes` each; a way with t ties counts
+    1/(t+1)."""
+    ways: dict[tuple[int, int], int] = {(0, 0): 1}  # (places filled, ties) -> ways
+    for size in others:
+        found: dict[tuple[int, int], int] = {}
+        for (filled, ties), n in ways.items():
+            for taken in range(min(size, votes, rest - filled) + 1):
+                key = filled + taken, ties + (taken == votes)
+                found[key] = found.get(key, 0) + n * comb(size, taken)
+        ways = found
+    return sum(n * comb(n_silent, rest - filled) / (ties + 1) for (filled, ties), n in ways.items())
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """Answers whose agreement lies in [low, high): how many, how sure on average, and how many are right."""
+
+    low: float
+    high: float
+    n: int
+    agreement: float
+    right: Estimate
+
+
+def reliability(pairs: Sequence[tuple[float, float]], n_bins: int = 5) -> tuple[list[Bin], float]:
+    """(agreement, right) pairs in bins of equal width, and the expected calibration error."""
+    bins: list[Bin] = []
+    for at in range(n_bins):
+        low, high = at / n_bins, (at + 1) / n_bins
+        inside = [(a, r) for a, r in pairs if low <= a < high or (at == n_bins - 1 and a >= high)]
+        if inside:
+            mean = sum(a for a, _ in inside) / len(inside)
+            bins.append(Bin(low, high, len(inside), mean, accuracy([r for _, r in inside])))
+    error = sum(b.n * abs(b.agreement - b.right.value) for b in bins) / len(pairs) if pairs else 0.0
+    return bins, error
+
+
+def coverage(pairs: Sequence[tuple[float, float]]) -> list[tuple[float, float, float]]:
+    """(threshold, share answered, right among those) for every agreement that occurs, highest first."""
+    found: list[tuple[float, float, float]] = []
+    for threshold in sorted({a for a, _ in pairs}, reverse=True):
+        kept = [r for a, r in pairs if a >= threshold]
+        found.append((threshold, len(kept) / len(pairs), sum(kept) / len(kept)))
+    return found

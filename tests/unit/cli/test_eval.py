@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bethink.cli.main import main
+from bethink.engine.scripted import Context, Line
+
+if TYPE_CHECKING:
+    from bethink.model import Model
+
+Plays = Callable[..., "list[Model]"]
+
+
+@pytest.fixture
+def questions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "questions.jsonl"
+    path.write_text("".join(f'{{"question": "{n} + 1?", "answer": "5"}}\n' for n in range(4)), encoding="utf-8")
+    return path
+
+
+def five(context: Context) -> Line:
+    del context
+    return Line("<think>\nIt is five.\n</think>\n\nThe answer is 5.")
+
+
+def test_a_file_is_measured_into_a_folder(plays: Plays, questions: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plays(five)
+    assert main(["eval", "questions.jsonl", "--out", "run", "--arms", "plain, vote:4", "--max-tokens", "400"]) == 0
+    shown = capsys.readouterr()
+    assert "100.0 %" in shown.out
+    assert "report: run/report.html" in shown.out
+    assert "8/8 answers" in shown.err
+    assert sorted(p.name for p in (questions.parent / "run").iterdir() if p.name != ".lock") == [
+        "report.html", "results.jsonl", "run.json", "summary.json",
+    ]  # fmt: skip
+
+
+def test_json_prints_the_summary_alone(plays: Plays, questions: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plays(five)
+    assert main(["eval", "--json", "--model", "m", "--arms", "plain", "--n", "3", "--first", "1", str(questions)]) == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert summary["arms"]["plain"]["n"] == 3
+    command = summary["settings"]["command"]
+    assert command.startswith("bethink eval")
+    assert "--n 3 --first 1" in command
+    assert (questions.parent / "eval-questions-m-3q-seed0" / "report.html").is_file()
+
+
+@pytest.mark.usefixtures("questions")
+def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(plays: Plays, capsys: pytest.CaptureFixture[str]) -> None:
+    n_asked = 0
+
+    def interrupted(context: Context) -> Line:
+        nonlocal n_asked
+        n_asked += 1
+        if n_asked == 3:
+            raise KeyboardInterrupt
+        return five(context)
+
+    plays(interrupted)
+    command = ["eval", "questions.jsonl", "--out", "run", "--arms", "plain", "--parallel", "1"]
+    assert main(command) == 130
+    shown = capsys.readouterr()
+    assert "what is done is kept in run; go on with\n  bethink eval questions.jsonl" in shown.err
+    assert "--out run" in shown.err
+    assert main(command) == 0
+    assert "going on: " in capsys.readouterr().err
+    assert main(["eval", "report", "run", "--export", "lm-eval"]) == 0
+    assert Path("run/lm-eval.json").is_file()
+
+
+@pytest.mark.usefixtures("questions")
+def test_measurements_are_compared_and_replayed(plays: Plays, capsys: pytest.CaptureFixture[str]) -> None:
+    plays(five)
+    assert main(["eval", "questions.jsonl", "--out", "run", "--arms", "plain, fixed:4", "--max-tokens", "400"]) == 0
+    capsys.readouterr()
+    assert main(["eval", "compare", "run", "run"]) == 0
+    assert "B plain against A plain" in capsys.readouterr().out
+    assert main(["eval", "simulate", "run", "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert (found["n"], found["n_paths"], found["any_right"]) == (4, 4, 1.0)
+    assert main(["eval", "simulate", "run"]) == 0
+    assert "adaptive 0.95" in capsys.readouterr().out
+
+
+def test_the_list_needs_no_model(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["eval", "list", "--json"]) == 0
+    assert "gsm8k" in [row["name"] for row in json.loads(capsys.readouterr().out)]
+
+
+@pytest.mark.usefixtures("questions")
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["gsm9k"], "did you mean gsm8k"),
+        (["gsm8k"], "--data FILE"),
+        (["none.jsonl"], "there is no file none.jsonl"),
+        (["questions.jsonl", "--arms", "plan"], "did you mean plain"),
+        (["questions.jsonl", "--n", "0"], "--n"),
+        (["questions.jsonl", "--first", "4"], "none from number 4 on"),
+        (["questions.jsonl", "--data", "x"], "leave --data out"),
+        (["report", "nowhere"], "there are no results"),
+        (["simulate", "nowhere"], "cannot be read"),
+    ],
+)
+def test_wrong_usage_is_said_before_a_model_is_loaded(
+    plays: Plays, arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loaded = plays(five)
+    assert main(["eval", *arguments]) == 2
+    assert says in capsys.readouterr().err
+    assert loaded == []
