@@ -17,11 +17,12 @@ from pathlib import Path
 
 import numpy as np
 from gsm8k import Question, data_path, is_right, questions
-from paired import paired
+from scipy import stats
 from table import machine, show
 
 import bethink
-from bethink.model import Model, compared_answer
+from bethink.model import Model
+from bethink.thinking.answers import compared_answer
 from bethink.types import Sampling
 
 MAX_TOKENS = 1024
@@ -57,19 +58,26 @@ async def measure(model: Model, todo: Sequence[Question], out: Path, concurrent:
 
 
 def report(items: Sequence[dict[str, object]], name: str) -> None:
-    plain_right, ours = [bool(i["plain"]) for i in items], [bool(i["controlled"]) for i in items]
-    against = paired(plain_right, ours)
+    plain_right = np.array([bool(i["plain"]) for i in items])
+    ours = np.array([bool(i["controlled"]) for i in items])
+    only_plain, only_ours = int((plain_right & ~ours).sum()), int((ours & ~plain_right).sum())
+    difference = ours.astype(float) - plain_right.astype(float)
+    low, high = 0.0, 0.0
+    if difference.any():
+        found = stats.bootstrap((difference,), np.mean, n_resamples=9999, rng=np.random.default_rng(0))
+        low, high = found.confidence_interval
+    p = stats.binomtest(only_ours, only_ours + only_plain).pvalue if only_ours + only_plain else 1.0
     show(
         f"Plain chain of thought and the controller, greedy, {name}",
         ["questions", "plain", "controlled", "difference (95 %)", "only plain / only controlled", "exact McNemar p"],
         [
             [
                 len(items),
-                f"{100 * np.mean(plain_right):.1f} %",
-                f"{100 * np.mean(ours):.1f} %",
-                str(against),
-                f"{against.only_a} / {against.only_b}",
-                f"{against.p:.2f}",
+                f"{100 * plain_right.mean():.1f} %",
+                f"{100 * ours.mean():.1f} %",
+                f"{100 * difference.mean():+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]",
+                f"{only_plain} / {only_ours}",
+                f"{p:.2f}",
             ]
         ],
     )

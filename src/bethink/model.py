@@ -31,7 +31,6 @@ from bethink.profiles import choose as choose_profile
 from bethink.prompt import Prompt, Template, Tokenizer, render
 from bethink.store import Store
 from bethink.store.pull import pull
-from bethink.thinking.answers import compared_answer as compared_answer  # measurements compare as the vote does
 from bethink.thinking.checks import Check, choose, refuse_early
 from bethink.thinking.council import Council
 from bethink.thinking.effort import Plan, plan
