@@ -26,7 +26,7 @@ from bethink.evals.task import Example
 from bethink.evals.tasks.humaneval import humaneval
 from bethink.model import Model
 from bethink.thinking.vote import VoteRule
-from bethink.types import Message, Request
+from bethink.types import Finished, Message, Request
 from bethink.verify.sandbox import open_sandbox
 
 MAX_TOKENS = 1024
@@ -54,7 +54,8 @@ async def _asked(model: Model, task: ProgramTask, example: Example, n_paths: int
         return Request((message,), check=check, paths=paths, budget=0, max_tokens=MAX_TOKENS, seed=seed)
 
     greedy = await model.answer(request("none", 1))
-    voted = await model.answer(request("code", n_paths))
+    run = model.think(request("code", n_paths))
+    voted = [event.result async for event in run if isinstance(event, Finished)].pop()
     texts = dict.fromkeys([greedy.answer, voted.answer, *(p.answer for p in voted.paths)])
     solved = {text: (await asyncio.to_thread(task.verify, example, text)).passed is True for text in texts}
     return {
@@ -71,6 +72,7 @@ async def _asked(model: Model, task: ProgramTask, example: Example, n_paths: int
         "probe_tokens": voted.usage.probe_tokens,
         "seconds": [round(greedy.timing.total_s, 2), round(voted.timing.total_s, 2)],
         "answers": [greedy.answer, voted.answer],
+        "inputs": [d.cause for d in run.trace.decisions if d.action == "learned"],
     }
 
 
