@@ -185,6 +185,8 @@ async def test_an_answer_that_breaks_the_schema_is_refuted() -> None:
         {"check": "cmd:"},
         {"check": "math", "tests": "assert f(1)"},
         {"check": "code", "tests": " "},
+        {"check": "code", "tests": "assert f(1"},
+        {"check": "code", "tests": '[{"input": 1}]'},
     ],
 )
 async def test_evidence_that_cannot_be_had_is_refused_before_anything_runs(limits: dict[str, Any]) -> None:

@@ -163,6 +163,7 @@ def test_requests_for_a_function_are_recognised(question: str) -> None:
         "Write a function that reverses a string.",
         "Explain this Python function.\ndef f(x): return x",
         "What is the function of the liver?",
+        "Input:\n```py\n# write a Python function\ndef f(x): ...\n```\n\nWhat could break here?",
         "Write a poem about a python.",
         "Write a C++ function like this Python one.",
         "How many are 3 and 4?",

@@ -9,7 +9,7 @@ from bethink.thinking.checks.calls import name_in_question
 from bethink.thinking.checks.check import Ask, Check, Judged, Patience
 from bethink.thinking.checks.command import Command
 from bethink.thinking.checks.forms import Schema
-from bethink.thinking.checks.programs import against_tests, by_behaviour
+from bethink.thinking.checks.programs import against_tests, by_behaviour, refuse_unreadable
 from bethink.thinking.checks.values import PerhapsValues, Values
 from bethink.thinking.effort import is_comparable
 from bethink.types import Request
@@ -21,11 +21,15 @@ __all__ = ["CHECKS", "Ask", "Check", "Judged", "Patience", "asks_for_function", 
 
 CHECKS = ("auto", "none", "math", "code", "schema", "cmd:COMMAND")
 
+MAX_QUESTION_CHARS = 50_000
+"""What is asked stands at the end; what comes before so much is what it is about."""
+
 _WANTS_FUNCTION = re.compile(
     r"\b(?:write|implement|complete|create|define|finish|give|code)\b[^.?!\n]{0,60}\b(?:function|method|def)\b"
     r"|\bcomplete\s+(?:this|the)\b[^.?!\n]{0,40}\b(?:code|program)\b",
     re.IGNORECASE,
 )
+_FENCED = re.compile(r"(`{3,}).*?\1", re.DOTALL)
 _IS_PYTHON = re.compile(r"\bpython\b|^[ \t]*def \w+\(|^[ \t]*>>> \w+\(", re.IGNORECASE | re.MULTILINE)
 _OTHER = re.compile(
     r"\b(?:javascript|typescript|java|rust|golang|ruby|php|sql|bash|shell|kotlin|swift|haskell|perl|lua|scala|html|css"
@@ -38,15 +42,16 @@ _OTHER = re.compile(
 def asks_for_function(question: str) -> bool:
     """Whether a question asks for a Python function, which can be run beside others. Wrong on the safe side: a request
     that it misses is answered once."""
-    wants = _WANTS_FUNCTION.search(question) and _IS_PYTHON.search(question)
-    return bool(wants and not _OTHER.search(question)) and (
+    asked = _FENCED.sub("", question)  # what a file says is no wish of the user
+    wants = _WANTS_FUNCTION.search(asked) and _IS_PYTHON.search(question)
+    return bool(wants and not _OTHER.search(asked)) and (
         name_in_question(question) is not None or "function" in question.lower()
     )
 
 
 def choose(request: Request, sandbox: SharedSandbox) -> Check:
     """The check of a request. Raises: UsageError, SandboxMissing (code was asked for and cannot be run)."""
-    question = request.messages[-1].content
+    question = request.messages[-1].content[-MAX_QUESTION_CHARS:]
     _refuse_mixtures(request)
     name, _, rest = request.check.partition(":")
     match name:
@@ -85,8 +90,7 @@ def refuse_early(request: Request) -> None:
     """What needs no model to be refused, before one is loaded. Raises: UsageError, SandboxMissing."""
     _refuse_mixtures(request)
     if request.check == "code" or request.tests is not None:
-        against_tests(request.tests or "", "", sandbox := SharedSandbox().get(unsafe_local=request.unsafe_local))
-        sandbox.close()
+        SharedSandbox().get(unsafe_local=request.unsafe_local).close()
     elif request.check == "schema":
         check_schema(request.json_schema or "", "null")
     elif request.check.startswith("cmd"):
@@ -102,5 +106,7 @@ def _refuse_mixtures(request: Request) -> None:
         raise UsageError(f"tests do not go with check {name!r}", 'check="code" holds programs against them')
     if request.tests is not None and not request.tests.strip():
         raise UsageError("the tests are empty", "an assert, a function test_…, or a JSON list of stdin and stdout")
+    if request.tests is not None:
+        refuse_unreadable(request.tests)
     if name == "schema" and request.json_schema is None:
         raise UsageError("there is no schema to check with", 'give json_schema="{…}"')

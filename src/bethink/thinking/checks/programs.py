@@ -13,6 +13,7 @@ import ast
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from bethink.errors import UsageError
 from bethink.thinking.checks.calls import (
     MAX_INPUTS,
     beginning,
@@ -213,6 +214,15 @@ def against_tests(tests: str, question: str, sandbox: Sandbox) -> Tested:
     name = name_in_question(question)
     head = preamble(question, name) if name else ""
     return Tested(sandbox=sandbox, name=name, head=head, tests=tests, cases=tuple(read_cases(tests) or ()))
+
+
+def refuse_unreadable(tests: str) -> None:
+    """Raises: UsageError: they are neither Python nor a JSON list of stdin and stdout."""
+    try:
+        if read_cases(tests) is None:
+            ast.parse(tests)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise UsageError(f"the tests are no Python: {error}", "or a JSON list of stdin and stdout") from None
 
 
 def by_behaviour(question: str, sandbox: Sandbox) -> Behaviour:
