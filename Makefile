@@ -76,6 +76,7 @@ MODEL ?= qwen2.5-coder:0.5b
 bench: $(VENV)/.installed-dev  # with BETHINK_GSM8K=…/train.jsonl also what needs questions; the vote takes an hour
 	$(BIN)/python bench/start.py --model $(MODEL)
 	$(BIN)/python bench/speed.py --model $(MODEL)
+	$(BIN)/python bench/humaneval.py --model $(MODEL)
 ifdef BETHINK_GSM8K
 	$(BIN)/python bench/contract.py --model $(MODEL)
 	$(BIN)/python bench/accuracy.py --model $(MODEL)

@@ -21,7 +21,8 @@ from scipy import stats
 from table import machine, show
 
 import bethink
-from bethink.model import Model, compared_answer
+from bethink.model import Model
+from bethink.thinking.answers import compared_answer
 from bethink.types import Sampling
 
 MAX_TOKENS = 1024

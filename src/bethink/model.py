@@ -26,20 +26,17 @@ from bethink.config import Settings
 from bethink.engine import open_engine
 from bethink.engine.protocol import Engine
 from bethink.errors import BethinkError, CapabilityMissing, StoreError, UsageError
-from bethink.profiles import Profile, choose
+from bethink.profiles import Profile
+from bethink.profiles import choose as choose_profile
 from bethink.prompt import Prompt, Template, Tokenizer, render
 from bethink.store import Store
 from bethink.store.pull import pull
-from bethink.thinking.answers import extract
+from bethink.thinking.checks import Check, choose, refuse_early
 from bethink.thinking.council import Council
-from bethink.thinking.decisions import Policy
-from bethink.thinking.effort import Plan, is_comparable, plan
-from bethink.thinking.path import Limits, Path
-from bethink.thinking.policies.budget import Budget
-from bethink.thinking.policies.deadline import Deadline
-from bethink.thinking.policies.loops import LoopGuard
-from bethink.thinking.policies.user import Control, User
-from bethink.thinking.vote import VoteRule, verdict
+from bethink.thinking.effort import Plan, plan
+from bethink.thinking.policies.user import Control
+from bethink.thinking.starting import Paths
+from bethink.thinking.vote import VoteRule
 from bethink.trace import Trace, keep_trace, new_trace_id, now_iso, result_record
 from bethink.types import (
     Event,
@@ -49,19 +46,15 @@ from bethink.types import (
     PathResult,
     Request,
     Result,
-    Sampling,
     Started,
     Timing,
     Usage,
-    Verdict,
 )
-from bethink.verify.math import classes, warm_up
+from bethink.verify.sandbox import SharedSandbox
 
 DEFAULT_MODEL = "qwen2.5-coder:1.5b"
 SMALL_MODEL = "qwen2.5-coder:0.5b"
 DEFAULT_NEEDS_BYTES = 4 << 30
-MAX_STATEMENT = 120
-CHECKS = ("auto", "none", "math")
 
 
 @dataclass(slots=True)
@@ -81,12 +74,13 @@ class Model:
     rule: VoteRule = field(default_factory=VoteRule)
     escapes: int | None = 2
     load_s: float = 0.0
+    sandbox: SharedSandbox = field(default_factory=SharedSandbox)
 
     def think(self, request: Request, *, counts_loading: bool = False) -> Run:
         """Begin to think; iterate the run for its events. `counts_loading`: the model was loaded for this question, so
         its seconds and its deadline count from before that.
 
-        Raises: UsageError, ContextFull, CapabilityMissing.
+        Raises: UsageError, ContextFull, CapabilityMissing, SandboxMissing.
         """
         return Run(self, request, self.load_s if counts_loading else 0.0)
 
@@ -97,13 +91,15 @@ class Model:
                 return event.result
         raise UsageError("the run ended without a result")
 
-    def prompt(self, request: Request, *, is_thinking: bool, comparable: bool) -> Prompt:
-        """The ids of the request, the instruction that makes a plain model think included."""
+    def prompt(self, request: Request, *, is_thinking: bool, comparable: bool, wish: str = "") -> Prompt:
+        """The ids of the request, with what is wished of its answer, and the instruction that makes a plain model
+        think."""
         messages = list(request.messages)
         instruction = self.profile.instruction if comparable else self.profile.open_instruction
-        if is_thinking and not self.profile.is_native and instruction:
+        added = [wish, "" if self.profile.is_native or not is_thinking else instruction]
+        for text in filter(None, added):
             last = messages[-1]
-            messages[-1] = replace(last, content=f"{last.content}\n\n{instruction}")
+            messages[-1] = replace(last, content=f"{last.content}\n\n{text}")
         return render(
             messages,
             self.template,
@@ -114,6 +110,7 @@ class Model:
 
     def close(self) -> None:
         self.engine.close()
+        self.sandbox.close()
 
     def __enter__(self) -> Model:
         return self
@@ -133,27 +130,28 @@ class Run:
     control: Control = field(default_factory=Control)
     trace: Trace = field(init=False)
     plan: Plan = field(init=False)
-    comparable: bool = field(init=False)
+    check: Check = field(init=False)
     seed: int = field(init=False)
     _prompt: Prompt = field(init=False)
+    _schema: str | None = field(init=False)
+    _council: Council | None = None
     _began: float = 0.0
 
     def __post_init__(self) -> None:
         request, model = self.request, self.model
         if not request.messages:
             raise UsageError("there is no question", "give at least one message")
-        if request.check not in CHECKS:
-            raise UsageError(f"unknown check {request.check!r}", f"one of {', '.join(CHECKS)}")
-        if request.json_schema is not None and "json_schema" not in model.engine.info.capabilities:
+        can_constrain = "json_schema" in model.engine.info.capabilities
+        if request.json_schema is not None and not can_constrain and request.check != "schema":
             raise CapabilityMissing(
                 f"{model.engine.info.name} cannot constrain an answer to a schema", "use another engine"
             )
+        self._schema = request.json_schema if can_constrain else None
         if request.thought is not None and any(m in request.thought for m in model.profile.markers):
             raise UsageError(
                 "the edited thought holds a thinking marker", f"remove {' and '.join(model.profile.markers)}"
             )
-        question = request.messages[-1].content
-        self.comparable = request.check == "math" or (request.check == "auto" and is_comparable(question))
+        self.check = choose(request, model.sandbox)
         self.seed = random.SystemRandom().randrange(2**31) if request.seed is None else request.seed & 0x7FFFFFFF
         self._settle()
         self.trace = Trace(
@@ -171,11 +169,17 @@ class Run:
         """Prompt and plan need each other: whether to think decides the instruction, its length the limits."""
         info = self.model.engine.info
         for is_thinking in (True, False):
-            self._prompt = self.model.prompt(self.request, is_thinking=is_thinking, comparable=self.comparable)
+            self._prompt = self.model.prompt(
+                self.request,
+                is_thinking=is_thinking,
+                comparable=self.check.asks_for_value,
+                wish=self.check.instruction,
+            )
             self.plan = plan(
                 self.request,
                 self.model.profile,
-                comparable=self.comparable,
+                comparable=self.check.spreads,
+                is_value=self.check.asks_for_value,
                 n_prompt=len(self._prompt.ids),
                 context_length=min(info.context_length, info.kv_tokens),
             )
@@ -189,11 +193,14 @@ class Run:
     def stop(self) -> None:
         """End everything at the next token; `Finished` still comes, with what there is."""
         self.control.wants_stop = True
+        if self._council is not None:
+            self._council.give_up()
 
     async def __aiter__(self) -> AsyncIterator[Event]:
         self._began = asyncio.get_running_loop().time() - self.load_s
         queue: asyncio.Queue[Event | None] = asyncio.Queue()
-        yield Started(len(self._prompt.ids), self.plan.budget, self.plan.n_paths, self.plan.effort, self.plan.notes)
+        notes = self.plan.notes + self.check.notes
+        yield Started(len(self._prompt.ids), self.plan.budget, self.plan.n_paths, self.plan.effort, notes)
         task = asyncio.create_task(self._drive(queue.put_nowait))
         task.add_done_callback(lambda _: queue.put_nowait(None))
         try:
@@ -206,76 +213,48 @@ class Run:
             task.cancel()
 
     async def _drive(self, emit: Callable[[Event], None]) -> None:
-        if self.comparable and self.plan.n_paths > 1:
-            warm_up()
-        council = Council(
-            new_path=lambda index: self._path(index, emit),
-            n_paths=self.plan.n_paths,
-            rule=self.model.rule,
-            extract=self._compared,
-            group=classes,
+        model, check = self.model, self.check
+        paths = Paths(
+            engine=model.engine,
+            codec=model.tokenizer,
+            profile=model.profile,
+            stop_ids=model.stop_ids,
+            escapes=model.escapes,
+            request=self.request,
+            plan=self.plan,
+            prompt=self._prompt,
+            seed=self.seed,
+            control=self.control,
             trace=self.trace,
             emit=emit,
+            began=self._began,
+            json_schema=self._schema,
+            is_judged=check.is_slow,
+        )
+        council = self._council = Council(
+            new_path=paths.new,
+            n_paths=self.plan.n_paths,
+            rule=model.rule,
+            check=check,
+            trace=self.trace,
+            emit=emit,
+            lead_of=paths.lead,
+            ask=lambda wish, begin: self._ask_aside(paths, wish, begin),
+            left_s=paths.left_s,
         )
         winner = await council.run()
-        result = self._result(council, winner)
+        result = self._result(council, winner, paths.aside_usage)
         self.trace.result = result_record(result)
         if self.model.traces is not None:
             await asyncio.to_thread(keep_trace, self.trace, self.model.traces, self.model.traces_bytes)
         emit(Finished(result))
 
-    def _compared(self, path: PathResult) -> str | None:
-        return compared_answer(path.answer, path.thinking, lead=self._lead(path))
+    async def _ask_aside(self, paths: Paths, wish: str, begin: str) -> str:
+        prompt = self.model.prompt(Request((Message("user", wish),)), is_thinking=False, comparable=False)
+        return await paths.ask_aside(prompt, begin, "inputs")
 
-    def _lead(self, path: PathResult) -> str:
-        """What stands before an answer that states the outcome of a thought."""
-        return self.model.profile.answer_lead if path.thinking and path.closed_by != "budget" else ""
-
-    def _path(self, index: int, emit: Callable[[Event], None]) -> Path:
-        model, plan, request = self.model, self.plan, self.request
-        deadline = Deadline(request.within_s, plan.answer_reserve) if request.within_s is not None else None
-        policies: list[Policy] = [User(self.control)]
-        policies += [deadline] if deadline else []
-        policies.append(Budget(plan.thinking_tokens))
-        policies += [LoopGuard(rungs=model.escapes)] if model.escapes is not None else []
-        return Path(
-            engine=model.engine,
-            codec=model.tokenizer,
-            profile=model.profile,
-            prompt_ids=self._prompt.ids,
-            sampling=self._sampling(index),
-            limits=Limits(plan.thinking_tokens, plan.max_tokens),
-            policies=policies,
-            trace=self.trace,
-            emit=emit,
-            deadline=deadline,
-            index=index,
-            is_opened=self._prompt.text.rstrip().endswith(model.profile.open_marker) and model.profile.is_native,
-            thought=request.thought or "",
-            started_at=self._began,
-        )
-
-    def _sampling(self, index: int) -> Sampling:
-        defaults = self.model.profile.sampling
-        return Sampling(
-            temperature=self._temperature(index),
-            top_p=defaults.top_p,
-            top_k=defaults.top_k,
-            min_p=defaults.min_p,
-            seed=(self.seed + 1_000_003 * index) & 0x7FFFFFFF,
-            max_tokens=self.plan.max_tokens,
-            stop_ids=self.model.stop_ids,
-            json_schema=self.request.json_schema,
-        )
-
-    def _temperature(self, index: int) -> float:
-        """The first path of a vote is drawn as a path alone would be: the model's best single guess takes part."""
-        if index == 0 and self.request.temperature is None:
-            return self.model.profile.sampling.single_temperature
-        return self.plan.temperature
-
-    def _result(self, council: Council, winner: PathResult) -> Result:
-        usages = [r.usage for r in council.results]
+    def _result(self, council: Council, winner: PathResult, aside: Usage) -> Result:
+        usages = [*(r.usage for r in council.results), aside]
         total_s = asyncio.get_running_loop().time() - self._began
         usage = Usage(
             prompt_tokens=len(self._prompt.ids),
@@ -293,7 +272,7 @@ class Run:
             thinking=winner.thinking,
             closed_by=winner.closed_by,
             finish_reason=winner.finish_reason,
-            verdict=self._verdict(council, winner),
+            verdict=council.verdict(winner),
             usage=usage,
             timing=Timing(
                 first, min(answers, default=None), total_s, usage.completion_tokens / max(decode_s, 1e-6), self.load_s
@@ -304,20 +283,6 @@ class Run:
             trace_id=self.trace.id,
             paths=tuple(sorted(council.results, key=lambda r: r.index)),
         )
-
-    def _verdict(self, council: Council, winner: PathResult) -> Verdict:
-        if self.comparable and self.plan.n_paths > 1:
-            return verdict(council.tally, self.model.rule)
-        extracted = winner.extracted if self.comparable else None
-        return Verdict("none", None, extracted, "one path, nothing to compare it with")
-
-
-def compared_answer(answer: str, thinking: str, *, lead: str = "") -> str | None:
-    """What a vote compares: the answer's own statement (one line is a statement after `lead`, which was forced before
-    it), else the thought's, else the last value of the answer."""
-    if len(answer) > MAX_STATEMENT or "\n" in answer:
-        lead = ""
-    return extract(lead + answer, strict=True) or extract(thinking, strict=True) or extract(answer, strict=False)
 
 
 def _first(group: BaseExceptionGroup[BethinkError]) -> BethinkError:
@@ -358,7 +323,7 @@ def load(
         local = asyncio.run(pull(store, name, report))
     opened, files = open_engine(store, local, engine=engine, precision=precision, on_progress=report)
     tokenizer, template = files.tokenizer, files.template
-    profile = choose(family=local.family, name=f"{local.name} {files.model_name}", template=template.source)
+    profile = choose_profile(family=local.family, name=f"{local.name} {files.model_name}", template=template.source)
     return Model(
         engine=opened,
         tokenizer=tokenizer,
@@ -387,13 +352,14 @@ def ask(question: str, *, model: str | None = None, system: str | None = None, *
     """Load a model, think once, and return the result. For more than one question, `load` a model and keep it.
 
     The seconds of `within_s` and of the result's timing count from before the model is loaded.
-    `limits` are the fields of `Request`: effort, budget, within_s, max_tokens, paths, check, seed, temperature,
-    thought. Raises: UsageError, StoreError, EngineError.
+    `limits` are the fields of `Request`: effort, budget, within_s, max_tokens, paths, check, tests, seed, temperature,
+    thought. Raises: UsageError, StoreError, SandboxMissing, EngineError.
     """
     messages = ([Message("system", system)] if system else []) + [Message("user", question)]
     try:
         request = Request(messages=tuple(messages), **limits)  # pyright: ignore[reportArgumentType]  # checked by Request's own names
     except TypeError as error:
         raise UsageError(f"unknown setting: {error}", "see bethink.types.Request") from error
+    refuse_early(request)
     with load(model) as loaded:
         return asyncio.run(loaded.answer(request, counts_loading=True))

@@ -46,7 +46,8 @@ class TracedToken:
 
 @dataclass(slots=True)
 class TracedPath:
-    """One chain of thought, in the order in which its tokens came, the rolled-back ones included."""
+    """One chain of thought, in the order in which its tokens came, the rolled-back ones included. `purpose` is what
+    it was for when it was no candidate; `passed` and `why` are what judged it by itself."""
 
     index: int
     seed: int
@@ -58,6 +59,9 @@ class TracedPath:
     thinking: str = ""
     extracted: str | None = None
     is_cancelled: bool = False
+    purpose: str = ""
+    passed: bool | None = None
+    why: str = ""
 
 
 @dataclass(slots=True)

@@ -57,7 +57,12 @@ class Request:
     `budget` bounds sampled thinking tokens (None: no bound but `max_tokens`); `max_tokens` bounds one path's whole
     completion; `within_s` is a deadline in seconds from the start of the request (where a question loads its own model,
     from before that, but after what is only done once: fetching and preparing); `paths` is the most chains of thought
-    that may be spent (None: the effort decides). `thought` resumes from an edited thought. `check` names the verifier.
+    that may be spent (None: the effort decides). `thought` resumes from an edited thought.
+
+    `check` is the evidence: `auto`, `none`, `math`, `code` (with `tests`, or by behaviour without), `schema` (of
+    `json_schema`, which then constrains decoding where the engine can) or `cmd:COMMAND`. `tests` are Python, or a JSON
+    list of stdin and stdout. `unsafe_local` runs programs without a sandbox where there is none. `json_schema` without
+    that check constrains decoding or is an error.
     """
 
     messages: tuple[Message, ...]
@@ -72,6 +77,8 @@ class Request:
     temperature: float | None = None
     thought: str | None = None
     json_schema: str | None = None
+    tests: str | None = None
+    unsafe_local: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +123,8 @@ class Vote:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What is known about an answer. `passed` is True, False, or None for unsure."""
+    """What is known about an answer. `passed` is True, False, or None for unsure. `kind` is none, vote, math, code,
+    schema or cmd."""
 
     kind: str
     passed: bool | None
@@ -128,8 +136,8 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class PathResult:
-    """One finished (or cancelled) chain of thought. `answer` is the visible text; `extracted` what the vote
-    compares."""
+    """One finished (or cancelled) chain of thought. `answer` is the visible text; `extracted` what is judged and
+    compared. `passed` says whether it was proven (True) or refuted (False) by itself, `why` what judged it."""
 
     index: int
     thinking: str
@@ -140,6 +148,8 @@ class PathResult:
     extracted: str | None = None
     mean_logprob: float | None = None
     is_cancelled: bool = False
+    passed: bool | None = None
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

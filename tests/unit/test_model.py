@@ -11,9 +11,10 @@ import pytest
 
 from bethink.engine.scripted import Context, Fault, Line, Script, ScriptedEngine, scripted_tokenizer
 from bethink.errors import EngineError, UsageError
-from bethink.model import Model, Run, compared_answer, stop_ids
+from bethink.model import Model, Run, stop_ids
 from bethink.profiles import Profile, load_profiles
 from bethink.prompt import Template, Tokenizer
+from bethink.thinking.answers import compared_answer
 from bethink.trace import Trace
 from bethink.types import Event, Finished, Message, ModelRef, PathDone, Request, Result, Started, TextDelta
 

@@ -60,8 +60,19 @@ def ask(
       bethink ask --budget 256 --within 20s "Is 1001 prime?"
       git diff | bethink ask "What could break here?"
 
+    What an answer is held against is --check: auto looks at the question (values and Python functions are compared over
+    several paths), the others are
+
+    
+      --check math               values, compared as mathematics
+      --check code               programs, compared by what they do in a sandbox
+      --check code --tests FILE  the first program that passes these tests
+      --check schema:FILE        JSON that this schema allows
+      --check cmd:"COMMAND"      what this command ends with exit code 0 for
+      --check none               nothing
+
     Ctrl-C once means "answer now", twice stops. Exit codes: 0 answered, 2 wrong usage, 3 model or store, 4 engine,
-    130 interrupted.
+    5 no sandbox for code, 130 interrupted.
     """
     options = Options.of(values)
     terminal = open_terminal(no_color=options.no_color)

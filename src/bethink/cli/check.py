@@ -10,17 +10,16 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import click
 
 from bethink.cli.parameters import Duration
 from bethink.cli.terminal import open_terminal, safe
-from bethink.errors import SandboxMissing, UsageError
+from bethink.errors import SandboxMissing
 
 if TYPE_CHECKING:
     from bethink.types import Verdict
-    from bethink.verify.code import StdioCase
 
 EXIT_FAILED = 1
 EXIT_UNSURE = 5
@@ -167,7 +166,7 @@ def _run_code(
     if program is None:
         return Verdict("code", False, None, "no program was found in the answer")
     limits = Limits(cpu_s=within, wall_s=within)
-    cases = _cases(tests)
+    cases = code.read_cases(tests)
     try:
         with open_sandbox(unsafe_local=unsafe_local) as sandbox:
             if cases is not None:
@@ -177,23 +176,6 @@ def _run_code(
         if not is_json:
             raise
         return Verdict("code", None, program, f"refused: {error}; {error.hint}")
-
-
-def _cases(tests: str) -> list[StdioCase] | None:
-    """The inputs and outputs, when the tests are JSON. Raises: UsageError."""
-    from bethink.verify.code import StdioCase
-
-    try:
-        rows: Any = json.loads(tests)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(rows, list) or not rows:
-        return None
-    listed = cast("list[Any]", rows)
-    try:
-        return [StdioCase(str(row["stdin"]), str(row["stdout"])) for row in listed]
-    except (KeyError, TypeError):
-        raise UsageError("a case is no object with stdin and stdout", '[{"stdin": "2\\n", "stdout": "4\\n"}]') from None
 
 
 def _tell(judge: Callable[[], Verdict], is_json: bool) -> None:

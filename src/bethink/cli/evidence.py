@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bethink.cli.math_text import plain
+from bethink.cli.terminal import one_row
 from bethink.types import ClosedBy, Result, Verdict, Vote
 
 CLOSINGS: dict[ClosedBy, str] = {
@@ -13,6 +14,9 @@ CLOSINGS: dict[ClosedBy, str] = {
     "converged": "the thought was closed: nothing changed any more",
     "user": "the thought was closed by you",
 }
+
+MAX_WHY = 200
+"""What a test or a command says of an answer may be long; --json has all of it."""
 
 WORTH_SAYING_S = 0.5
 """A load that is shorter explains nothing."""
@@ -44,8 +48,16 @@ def judgement(verdict: Verdict) -> str:
     if verdict.kind == "none":
         return ""
     share = f" ({verdict.agreement:.0%})" if verdict.agreement and len(verdict.votes) > 1 else ""
-    why = f"{verdict.why}{share}" or verdict.kind
+    why = f"{shortened(one_row(verdict.why), MAX_WHY)}{share}" or verdict.kind
     return f"{sure}: {why}" if sure else why
+
+
+def outcome(passed: bool | None, why: str, extracted: str | None) -> str:
+    """What came of one path, in one row: what judged it, else the answer that votes."""
+    if passed is None:
+        first, _, rest = (extracted or "").strip().partition("\n")
+        return readable(first + (" …" if rest else "")) if extracted else (why or "no answer to compare")
+    return one_row(why) or ("passed" if passed else "refuted")
 
 
 def cost(result: Result) -> str:

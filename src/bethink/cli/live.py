@@ -15,7 +15,7 @@ from rich.text import Text
 
 from bethink.cli.board import Board, PathView
 from bethink.cli.display import HINTS, count_of, status
-from bethink.cli.evidence import CLOSINGS, closing, cost, judgement, readable, shortened, vote_rows
+from bethink.cli.evidence import CLOSINGS, closing, cost, judgement, outcome, shortened, vote_rows
 from bethink.cli.markdown import Blocks, rendered
 from bethink.cli.terminal import TAB, Terminal, one_row, safe, visual_lines
 from bethink.types import Event, Finished, Result, Started, TextDelta, ThoughtClosed, ThoughtRolledBack
@@ -248,11 +248,12 @@ def _cell(path: PathView, board: Board, terminal: Terminal, width: int) -> Text:
     if path.result is not None and path.result.is_cancelled:
         return name.append(f"{glyphs.cut} not needed any more", style="dim")
     if path.result is not None:
-        answer = shortened(
-            one_row(readable(path.result.extracted or "no answer to compare")), max(6, width - 18), glyphs.ellipsis
-        )
-        how = f" {path.closed_by or path.result.closed_by}, {path.n_thinking}"
-        return name.append(f"{glyphs.done} {answer}", style="green").append(how, style="dim")
+        result = path.result
+        told = one_row(outcome(result.passed, result.why, result.extracted))
+        answer = shortened(told, max(6, width - 18), glyphs.ellipsis)
+        how = f" {path.closed_by or result.closed_by}, {path.n_thinking}"
+        mark, style = (glyphs.cut, "red") if result.passed is False else (glyphs.done, "green")
+        return name.append(f"{mark} {answer}", style=style).append(how, style="dim")
     if path.phase == "answer":
         return name.append(f"{glyphs.arrow} ").append(one_row(path.answer)[-max(4, width - 6) :])
     n = count_of(path.n_thinking, board.budget)

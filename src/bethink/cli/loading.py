@@ -26,9 +26,13 @@ def load_model(options: Options, terminal: Terminal) -> Model:
 
     Its `load_s` counts what had to be imported for it as well.
 
-    Raises: StoreError, EngineError.
+    Raises: StoreError, EngineError; UsageError and SandboxMissing, before anything is loaded.
     """
     since_s = time.monotonic()
+    if options.check != "auto" or options.tests is not None:
+        from bethink.thinking.checks import refuse_early
+
+        refuse_early(options.request(()))
     with Loading(terminal, f"loading {options.model or 'the default model'}") as loading:
         from bethink.model import load  # imports the store and an engine: only when something is really asked
 

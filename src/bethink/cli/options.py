@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from bethink.cli.model_names import ModelName, offer_engines
-from bethink.cli.parameters import AT_LEAST_ONE, COUNT, EFFORT, PATHS, SEED, Check, Duration, Temperature
+from bethink.cli.parameters import AT_LEAST_ONE, COUNT, EFFORT, PATHS, SEED, Check, Duration, Temperature, read_text
 from bethink.types import Effort, Message, Request
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -25,6 +26,8 @@ class Options:
     within_s: float | None = None
     paths: int | None = None
     check: str = "auto"
+    tests: Path | None = None
+    unsafe_local: bool = False
     seed: int | None = None
     temperature: float | None = None
     system: str | None = None
@@ -40,6 +43,9 @@ class Options:
         return cls(**{field.name: values.pop(field.name) for field in fields(cls)})
 
     def request(self, messages: Sequence[Message], thought: str | None = None) -> Request:
+        """Raises: UsageError: a file that was named cannot be read."""
+        check, _, file = self.check.partition(":")
+        is_schema = check == "schema"
         return Request(
             messages=tuple(messages),
             effort=self.effort,
@@ -47,7 +53,10 @@ class Options:
             within_s=self.within_s,
             max_tokens=self.max_tokens,
             paths=self.paths,
-            check=self.check,
+            check=check if is_schema else self.check,
+            tests=read_text(self.tests) if self.tests else None,
+            unsafe_local=self.unsafe_local,
+            json_schema=read_text(Path(file)) if is_schema else None,
             seed=self.seed,
             temperature=self.temperature,
             thought=thought,
@@ -74,9 +83,14 @@ _OPTIONS = (
         help="Be done in 20s, 2m, …, loading the model included.",
     ),
     click.option("--paths", type=PATHS, metavar="N", help="At most so many chains of thought, which then vote."),
+    click.option("--check", type=Check(), default="auto", show_default=True, help="The evidence that an answer needs."),
     click.option(
-        "--check", type=Check(), default="auto", show_default=True, help="How answers are compared and checked."
+        "--tests",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Tests that a program must pass: Python, or JSON with stdin and stdout.",
     ),
+    click.option("--unsafe-local", is_flag=True, help="Run programs without a sandbox where there is none."),
     click.option("--seed", type=SEED, metavar="N", help="Makes a run repeatable."),
     click.option("--temperature", type=Temperature(), metavar="T", help="0 is greedy; by default the model's own."),
     click.option("--system", metavar="TEXT", help="The system message."),

@@ -21,8 +21,7 @@ MAX_INPUT_BYTES = 16_000_000
 """More than any model's context holds: a file of this size was named by mistake."""
 STDIN_PATIENCE_S = 2.0
 
-CHECKS_NOW = ("auto", "none", "math")
-CHECKS_LATER = ("code", "schema")
+CHECKS = ("auto", "none", "math", "code", "schema:FILE", "cmd:COMMAND")
 
 _DURATION = re.compile(r"(?:(?P<h>\d+(?:\.\d+)?)h)?(?:(?P<m>\d+(?:\.\d+)?)m)?(?:(?P<s>\d+(?:\.\d+)?)s?)?", re.ASCII)
 
@@ -78,15 +77,19 @@ class Temperature(click.ParamType[float]):
 
 
 class Check(click.ParamType[str]):
-    """Which verifier looks at the answer."""
+    """Which verifier looks at the answer: a word, `schema:FILE` or `cmd:COMMAND`."""
 
-    name = "|".join(CHECKS_NOW)
+    name = "|".join(CHECKS)
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
         text = str(value)
-        if text not in CHECKS_NOW:
-            fault = "is not built yet" if text in CHECKS_LATER else "is no check"
-            self.fail(f"{text!r} {fault}; use one of {', '.join(CHECKS_NOW)}", param, ctx)
+        name, colon, rest = text.partition(":")
+        known = {check.partition(":")[0]: ":" in check for check in CHECKS}
+        if name not in known or (colon and not known[name]):
+            self.fail(f"{text!r} is no check; use one of {', '.join(CHECKS)}", param, ctx)
+        if known[name] and not rest.strip():
+            example = "schema:answer.json" if name == "schema" else 'cmd:"python3 verify.py"'
+            self.fail(f"{name} needs to know what to hold the answer against: --check {example}", param, ctx)
         return text
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:

@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
+from typing import Any, cast
 
-from bethink.cli.evidence import readable, shortened
-from bethink.cli.trace_story import Speaker, said, speaker_of
+from bethink.cli.evidence import outcome, readable, shortened
+from bethink.cli.trace_story import Speaker, name_of, said, speaker_of
 from bethink.trace import Trace, TracedPath
 from bethink.types import Decided
 
@@ -54,7 +55,7 @@ def chart(trace: Trace, group: Grouping, chosen_index: int | None) -> str:
     axis = axis_of(trace)
     paths = trace.paths
     bottom = TOP + ROW * len(paths)
-    is_vote = len(paths) > 1 and any(path.extracted for path in paths)
+    is_vote = len(paths) > 1 and any(path.extracted for path in paths) and _is_vote_of_values(trace)
     height = bottom + 28 + (VOTE_HEIGHT + 30 if is_vote else 0)
     parts = [_grid(axis, bottom + (VOTE_HEIGHT + 30 if is_vote else 0))]
     for row, path in enumerate(paths):
@@ -62,6 +63,12 @@ def chart(trace: Trace, group: Grouping, chosen_index: int | None) -> str:
     if is_vote:
         parts.append(_vote(trace, axis, group, bottom + 24))
     return f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="the paths over time">{"".join(parts)}</svg>'
+
+
+def _is_vote_of_values(trace: Trace) -> bool:
+    """Whether the answers of the paths can be compared again, as the vote compared them."""
+    verdict = cast("dict[str, Any]", (trace.result or {}).get("verdict") or {})
+    return verdict.get("kind", "vote") == "vote"
 
 
 def _grid(axis: Axis, bottom: float) -> str:
@@ -87,13 +94,17 @@ def _step(end: float) -> float:
 
 
 def _row(path: TracedPath, decisions: Sequence[Decided], axis: Axis, y: float, *, is_chosen: bool) -> str:
-    name = f"{'▸ ' if is_chosen else ''}{path.index + 1}"
+    name = f"{'▸ ' if is_chosen else ''}{path.purpose or path.index + 1}"
     css = "name chosen" if is_chosen else "name"
     parts = [f'<text class="{css}" x="{LEFT - 10}" y="{y + 12}" text-anchor="end">{name}</text>']
     parts += _bars(path, axis, y)
     parts += [_mark(path, d, axis, y) for d in decisions if d.path == path.index]
     x = axis.x(axis.at(path, len(path.tokens))) + 8
-    words = "not needed" if path.is_cancelled else shortened(readable(path.extracted or path.closed_by or ""), 22)
+    words = (
+        "not needed"
+        if path.is_cancelled
+        else shortened(outcome(path.passed, path.why, path.extracted or path.closed_by), 22)
+    )
     css = "label cut" if path.is_cancelled else ("label chosen" if is_chosen else "label")
     parts.append(f'<text class="{css}" x="{x:.1f}" y="{y + 12}">{escape(words)}</text>')
     return "".join(parts)
@@ -114,7 +125,7 @@ def _bar(path: TracedPath, start: int, stop: int, axis: Axis, y: float) -> str:
     """Forced tokens take no time: they are a diamond."""
     speaker = speaker_of(path.tokens[start])
     css = CLASS_NAMES[speaker] + (" lost" if path.is_cancelled else "")
-    title = escape(f"path {path.index + 1}: {stop - start} tokens, {speaker}")
+    title = escape(f"{name_of(path)}: {stop - start} tokens, {speaker}")
     x = axis.x(axis.at(path, start) if start or not axis.is_time else path.tokens[0].t)
     if speaker == "forced":
         title += ": " + escape(shortened("".join(token.text for token in path.tokens[start:stop]), 120))

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from markdown_it import MarkdownIt
 
-from bethink.cli.evidence import readable, seconds
+from bethink.cli.evidence import outcome, seconds
 from bethink.cli.math_text import readable_math
 from bethink.cli.trace_chart import CLASS_NAMES, axis_of, chart
 from bethink.cli.trace_story import (
@@ -24,6 +24,7 @@ from bethink.cli.trace_story import (
     counts,
     decisions,
     is_usual_end,
+    name_of,
     question,
     said,
     story,
@@ -128,7 +129,7 @@ def _decisions(trace: Trace) -> str:
         path = by_index.get(decision.path)
         when = axis.at(path, decision.at_token) if path and axis.is_time else (axis.end if not path else 0.0)
         moment = f"{when:.2f} s" if path and axis.is_time else "–"
-        who = f"path {decision.path + 1}" if path else "the vote"
+        who = name_of(path) if path else "the vote"
         at = str(decision.at_token) if path else ""
         cells = f"<td>{moment}</td><td>{who}</td><td>{at}</td><td>{escape(said(decision))}</td>"
         rows.append((when, f'<tr class="{escape(decision.action)}">{cells}</tr>'))
@@ -144,12 +145,13 @@ def _decisions(trace: Trace) -> str:
 def _path(path: TracedPath, trace: Trace, *, is_chosen: bool, is_detailed: bool) -> str:
     n = counts(path)
     fate = "not needed any more" if path.is_cancelled else f"closed by {path.closed_by}"
-    answer = f" → {escape(_shortened(readable(path.extracted), 60))}" if path.extracted else ""
+    told = outcome(path.passed, path.why, path.extracted) if path.extracted or path.why else ""
+    answer = f" → {escape(_shortened(told, 60))}" if told else ""
     chip = ' <span class="chip">answered</span>' if is_chosen else ""
-    told = "".join(_told(path, trace, is_detailed=is_detailed))
-    return f"""<details{" open" if is_chosen else ""}><summary>path {path.index + 1}{answer}{chip}
+    text = "".join(_told(path, trace, is_detailed=is_detailed))
+    return f"""<details{" open" if is_chosen else ""}><summary>{escape(name_of(path))}{answer}{chip}
 <small>{n["thinking"]:,} thought + {n["answer"]:,} answer tokens, {escape(fate)}, seed {path.seed},
-temperature {path.temperature:g}</small></summary><div class="text">{told}</div></details>"""
+temperature {path.temperature:g}</small></summary><div class="text">{text}</div></details>"""
 
 
 def _told(path: TracedPath, trace: Trace, *, is_detailed: bool) -> Iterator[str]:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from bethink.cli.evidence import shortened
+from bethink.cli.terminal import one_row
 from bethink.errors import UsageError
 from bethink.trace import Trace, TracedPath, TracedToken, trace_files
 from bethink.types import Decided
@@ -22,6 +24,8 @@ ACTIONS = {
     "roll_back": "tokens are taken back",
     "stop": "the path ends",
     "decided": "the vote is decided",
+    "proven": "an answer is proven",
+    "learned": "programs are compared",
     "futile": "the vote is given up",
 }
 
@@ -37,6 +41,11 @@ class Stretch:
     @property
     def text(self) -> str:
         return "".join(token.text for token in self.tokens)
+
+
+def name_of(path: TracedPath) -> str:
+    """How a path is called; what was asked beside the question has its purpose for a name."""
+    return path.purpose or f"path {path.index + 1}"
 
 
 def speaker_of(token: TracedToken) -> Speaker:
@@ -68,7 +77,7 @@ def _stretch(path: TracedPath, start: int, stop: int) -> Stretch:
 
 def decisions(trace: Trace) -> list[Decided]:
     """What is worth telling: a vote of one path is none."""
-    return [d for d in trace.decisions if d.path >= 0 or len(trace.paths) > 1]
+    return [d for d in trace.decisions if d.path >= 0 or len(trace.paths) > 1 or d.action == "proven"]
 
 
 def is_usual_end(decision: Decided) -> bool:
@@ -100,7 +109,7 @@ def counts(path: TracedPath) -> dict[Speaker, int]:
 def chosen(trace: Trace) -> TracedPath | None:
     """The path whose answer was given."""
     answer = (trace.result or {}).get("answer")
-    given = [path for path in trace.paths if not path.is_cancelled and path.answer == answer]
+    given = [path for path in trace.paths if not path.is_cancelled and not path.purpose and path.answer == answer]
     return next(iter(given or trace.paths), None)
 
 
@@ -119,6 +128,8 @@ def verdict_words(trace: Trace) -> str:
     words = {True: "", False: "refuted", None: "unsure"}[verdict.get("passed")]
     agreement = verdict.get("agreement")
     share = f"{agreement:.0%} agree" if isinstance(agreement, float) else ("" if words else "passed")
+    if verdict.get("kind") not in (None, "vote") and not isinstance(agreement, float):
+        share = shortened(one_row(str(verdict.get("why") or share)), 100)
     return ", ".join(part for part in (words, share) if part)
 
 

@@ -9,9 +9,20 @@ from typing import Any, cast
 from rich.table import Table
 from rich.text import Text
 
-from bethink.cli.evidence import readable, seconds, shortened
+from bethink.cli.evidence import outcome, seconds, shortened
 from bethink.cli.terminal import TAB, Glyphs, one_row, safe
-from bethink.cli.trace_story import Speaker, Stretch, chosen, counts, decisions, question, said, story, verdict_words
+from bethink.cli.trace_story import (
+    Speaker,
+    Stretch,
+    chosen,
+    counts,
+    decisions,
+    name_of,
+    question,
+    said,
+    story,
+    verdict_words,
+)
 from bethink.trace import Trace, TracedPath
 from bethink.types import Decided
 
@@ -73,7 +84,7 @@ def view(trace: Trace, glyphs: Glyphs, paths: Sequence[TracedPath]) -> Iterator[
         yield from (_decision(d, glyphs) for d in common)
     for path in paths:
         yield Text("")
-        yield Text(f"path {path.index + 1}  seed {path.seed}  temperature {path.temperature:g}", style="bold")
+        yield Text(f"{name_of(path)}  seed {path.seed}  temperature {path.temperature:g}", style="bold")
         yield from _told(path, trace, glyphs)
 
 
@@ -97,10 +108,9 @@ def _summary(path: TracedPath, glyphs: Glyphs, *, is_chosen: bool) -> Text:
     n = counts(path)
     mark = glyphs.cut if path.is_cancelled else (glyphs.arrow if is_chosen else " ")
     what = "cancelled, not needed any more" if path.is_cancelled else f"closed by {path.closed_by}"
-    answer = "" if path.is_cancelled else shortened(one_row(readable(path.extracted or "nothing to compare")), 40)
-    line = (
-        f"{mark:>2} path {path.index + 1:<3} {n['thinking']:>6} thinking {n['answer']:>5} answer  {what:<20} {answer}"
-    )
+    told = outcome(path.passed, path.why, path.extracted) if not path.purpose else "asked beside the question"
+    answer = "" if path.is_cancelled else shortened(one_row(told), 40)
+    line = f"{mark:>2} {name_of(path):<8} {n['thinking']:>6} thinking {n['answer']:>5} answer  {what:<20} {answer}"
     return Text(line, style="bold" if is_chosen else ("dim" if path.is_cancelled else ""))
 
 

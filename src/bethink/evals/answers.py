@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from bethink.errors import UsageError
 from bethink.evals.task import Example, Output, Split
-from bethink.model import MAX_STATEMENT, compared_answer
-from bethink.thinking.answers import extract
+from bethink.thinking.answers import MAX_STATEMENT, compared_answer, extract
 from bethink.types import Verdict
 from bethink.verify.math import check_math
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from bethink.evals.arms import Arm
 from bethink.evals.load import Load, Share
 from bethink.evals.task import Output
-from bethink.model import Model, Run, compared_answer
+from bethink.model import Model, Run
+from bethink.thinking.answers import compared_answer
 from bethink.thinking.vote import tally
 from bethink.types import Finished, Message, PathDone, PathResult, Request, Result, Sampling, TextDelta, Usage
 from bethink.verify.math import classes

@@ -14,7 +14,7 @@ from typing import cast
 from bethink.errors import UsageError
 from bethink.evals.answers import judge_answer, stated
 from bethink.evals.task import Example, Output, Split
-from bethink.model import compared_answer
+from bethink.thinking.answers import compared_answer
 from bethink.types import Verdict
 from bethink.verify.code import StdioCase, check_code, check_stdio, extract_program, is_program
 from bethink.verify.sandbox import Sandbox

@@ -18,6 +18,9 @@ MAX_ANSWER_CHARS = 500
 MAX_TAIL_CHARS = 20_000
 """Only the end of a text is searched; answers are not stated before."""
 
+MAX_STATEMENT = 120
+"""What follows a lead is a statement when it is one line of at most so many characters."""
+
 MAX_BOXES = 50
 MAX_JSON_CHARS = 4000
 
@@ -64,6 +67,14 @@ def extract(text: str, *, strict: bool) -> str | None:
         if (found := way(tail)) and len(found) <= MAX_ANSWER_CHARS:
             return found
     return None
+
+
+def compared_answer(answer: str, thinking: str, *, lead: str = "") -> str | None:
+    """What a vote compares: the answer's own statement (one line is a statement after `lead`, which was forced before
+    it), else the thought's, else the last value of the answer."""
+    if len(answer) > MAX_STATEMENT or "\n" in answer:
+        lead = ""
+    return extract(lead + answer, strict=True) or extract(thinking, strict=True) or extract(answer, strict=False)
 
 
 def _boxed(text: str) -> str | None:

@@ -1,49 +1,77 @@
-"""`Council`: several paths of one question, in waves, and the vote that ends them.
+"""`Council`: several paths of one question, in waves, and the evidence that ends them.
 
-A wave is started together, because a batch of paths costs far less than the same paths in turn. After every finished
-path the vote is looked at: when it is decided, the paths that still run are cancelled and their tokens counted as
-discarded.
+A wave is started together, because a batch of paths costs far less than the same paths in turn. A finished path is
+judged by itself where the check can: one that is proven ends the run, one that is refuted has no vote. Then the vote
+is looked at. When the run is over, the paths that still run are cancelled and their tokens counted as discarded.
 """
 
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
+from bethink.thinking.checks.check import Ask, Check, Judged, Patience
 from bethink.thinking.path import Path
-from bethink.thinking.vote import Grouping, Tally, VoteRule, is_decided, is_futile, tally
+from bethink.thinking.vote import Tally, VoteRule, is_decided, is_futile, tally
 from bethink.trace import Trace
-from bethink.types import Decided, Event, PathDone, PathResult
+from bethink.types import Decided, Event, PathDone, PathResult, Verdict
 
-Extract = Callable[[PathResult], str | None]
-"""What of a finished path is compared, or None."""
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
 class Council:
-    """Up to `n_paths` paths made by `new_path(index)`. `group` compares answers; it may be slow and runs off the
-    event loop."""
+    """Up to `n_paths` paths made by `new_path(index)`, held against `check`. `lead_of` is what was put before a path's
+    answer; `ask` asks the model something beside the question; `left_s` is the time until the deadline, which judging
+    keeps, too."""
 
     new_path: Callable[[int], Path]
     n_paths: int
     rule: VoteRule
-    extract: Extract
-    group: Grouping
+    check: Check
     trace: Trace
     emit: Callable[[Event], None]
+    lead_of: Callable[[PathResult], str]
+    ask: Ask
+    left_s: Callable[[], float | None]
     results: list[PathResult] = field(default_factory=list[PathResult])
     paths: list[Path] = field(default_factory=list[Path])
     tally: Tally = field(default_factory=lambda: Tally((), (), 0))
     _is_over: bool = False
+    _needs_nothing: asyncio.Event = field(default_factory=asyncio.Event)
+    _given_up: threading.Event = field(default_factory=threading.Event)
     _counting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def run(self) -> PathResult:
-        """Run waves until the vote ends. Returns the path whose answer is given: the first of the largest class."""
-        while not self._is_over and len(self.paths) < self.n_paths:
-            await self._wave(min(self.rule.wave, self.n_paths - len(self.paths)))
-            self._end_if_futile()
+        """Run waves until the run is over. Returns the path whose answer is given: the one that is proven, else the
+        first of the largest class, else the first that is not refuted."""
+        if self.n_paths > 1:
+            self.check.prepare()
+        try:
+            while not self._is_over and len(self.paths) < self.n_paths:
+                await self._wave(min(self.rule.wave, self.n_paths - len(self.paths)))
+                await self._after_wave()
+        finally:
+            self._given_up.set()
         return self._winner()
+
+    def give_up(self) -> None:
+        """Nothing more is started, judged or asked; what runs ends by itself. From the event loop of the request."""
+        self._is_over = True
+        self._needs_nothing.set()
+        self._given_up.set()
+
+    def verdict(self, winner: PathResult) -> Verdict:
+        return self.check.verdict(winner, self.tally, self.rule, self.counted)
+
+    @property
+    def counted(self) -> list[PathResult]:
+        """The paths that answered, in the order in which they were started."""
+        return sorted((r for r in self.results if not r.is_cancelled), key=lambda r: r.index)
 
     async def _wave(self, size: int) -> None:
         wave = [self.new_path(len(self.paths) + i) for i in range(size)]
@@ -55,42 +83,91 @@ class Council:
     async def _run_path(self, path: Path) -> None:
         result = await path.run()
         if not result.is_cancelled:
-            extracted = await asyncio.to_thread(self.extract, result)
-            path.chain.traced.extracted = extracted
-            result = replace(result, extracted=extracted)
+            result = await self._judged(result)
+            traced = path.chain.traced
+            traced.extracted, traced.passed, traced.why = result.extracted, result.passed, result.why
         self.results.append(result)
         async with self._counting:
             await self._count(result)
 
+    async def _judged(self, result: PathResult) -> PathResult:
+        check, lead = self.check, self.lead_of(result)
+        result = replace(result, extracted=await asyncio.to_thread(check.extract, result, lead))
+        judged = await self._patiently(lambda patience: check.judge(result, patience), Judged())
+        return replace(result, passed=judged.passed, why=judged.why)
+
     async def _count(self, result: PathResult) -> None:
         if not result.is_cancelled:
-            self.tally = await asyncio.to_thread(tally, [r.extracted for r in self.counted], self.group)
+            await self._vote()
         running = [p for p in self.paths if p.finish is None]
-        n_left = self.n_paths - len(self.paths)
-        if not self._is_over and is_decided(self.tally, self.rule, n_running=len(running), n_left=n_left):
-            self._end("decided", running)
+        if not self._is_over and result.passed:
+            self.give_up()
+            self._end("proven", running, f"path {result.index + 1}: {result.why}")
+        self._end_if_decided(running)
         self.emit(PathDone(result, self.tally.votes, len(running)))
 
-    @property
-    def counted(self) -> list[PathResult]:
-        """The paths that vote, in the order in which they finished."""
-        return [r for r in self.results if not r.is_cancelled]
+    async def _vote(self) -> None:
+        """Count again. Where there is no time for it, what was counted before stands."""
+        check, answers = self.check, [r.extracted if r.passed is not False else None for r in self.counted]
+        counted = await self._patiently(
+            lambda patience: tally(answers, lambda given: check.group(given, patience)), self.tally
+        )
+        self.tally = replace(counted, votes=check.named(counted.votes))
 
-    def _end_if_futile(self) -> None:
-        if not self._is_over and is_futile(self.tally, self.rule):
-            self._end("futile", [])
+    async def _after_wave(self) -> None:
+        """What a wave showed may be needed to compare its candidates."""
+        if self._is_over:
+            return
+        candidates = [r.extracted for r in self.counted if r.extracted is not None and r.passed is not False]
+        learned = await self.check.learn(candidates, self.ask)
+        if learned is not self.check:
+            self.check = learned
+            self._note("learned", learned.learned)
+            await self._vote()
+            self._end_if_decided([])
+        if not self._is_over and self.check.votes and is_futile(self.tally, self.rule):
+            self._end("futile", [], self._votes())
 
-    def _end(self, action: str, running: Sequence[Path]) -> None:
-        self._is_over = True
+    def _end_if_decided(self, running: Sequence[Path]) -> None:
+        n_left = self.n_paths - len(self.paths)
+        if not self._is_over and is_decided(self.tally, self.rule, n_running=len(running), n_left=n_left):
+            self._end("decided", running, self._votes())
+
+    def _votes(self) -> str:
         first, second = self.tally.lead
-        spared = f"{len(running)} cancelled, {self.n_paths - len(self.paths)} not started"
-        cause = f"{first} to {second} of {self.tally.n} paths; {spared}"
-        self.trace.decisions.append(Decided(-1, sum(len(p.tokens) for p in self.trace.paths), action, cause))
+        return f"{first} to {second} of {self.tally.n} paths"
+
+    def _end(self, action: str, running: Sequence[Path], cause: str) -> None:
+        self._is_over = True
+        self._note(action, f"{cause}; {len(running)} cancelled, {self.n_paths - len(self.paths)} not started")
         for path in running:
             path.cancel()
 
+    def _note(self, action: str, cause: str) -> None:
+        n_tokens = sum(len(p.tokens) for p in self.trace.paths)
+        self.trace.decisions.append(Decided(-1, n_tokens, action, cause))
+
+    async def _patiently(self, work: Callable[[Patience], T], otherwise: T) -> T:
+        """Slow work off the event loop; `otherwise` when the deadline, or the end of the run, comes first."""
+        left_s = self.left_s()
+        if self._needs_nothing.is_set() or (left_s is not None and left_s <= 0):
+            return otherwise
+        patience = Patience(None if left_s is None else time.monotonic() + left_s, self._given_up)
+        working = asyncio.ensure_future(asyncio.to_thread(work, patience))
+        ending = asyncio.ensure_future(self._needs_nothing.wait())
+        try:
+            await asyncio.wait({working, ending}, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+            if not working.done() or (ending.done() and working.exception()):  # what was given up may fail
+                return otherwise
+            return working.result()
+        finally:
+            ending.cancel()
+            working.cancel()
+
     def _winner(self) -> PathResult:
-        counted = self.counted or self.results
-        if not self.tally.members:
-            return min(counted, key=lambda r: r.index)
-        return min((counted[at] for at in self.tally.members[0]), key=lambda r: r.index)
+        counted = self.counted or sorted(self.results, key=lambda r: r.index)
+        if proven := [r for r in counted if r.passed]:
+            return proven[0]
+        if self.tally.members:
+            return min((counted[at] for at in self.tally.members[0]), key=lambda r: r.index)
+        return next((r for r in counted if r.passed is not False), counted[0])

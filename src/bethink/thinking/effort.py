@@ -77,8 +77,9 @@ def is_comparable(question: str) -> bool:
     return bool(_ASKS_FOR_VALUE.search(question) and _NUMBERS.search(question) and not _ASKS_FOR_TEXT.search(question))
 
 
-def resolve(request: Request, profile: Profile, *, comparable: bool) -> tuple[Effort, Spend]:
-    """The spend of an effort for this question, before explicit numbers.
+def resolve(request: Request, profile: Profile, *, comparable: bool, is_value: bool = True) -> tuple[Effort, Spend]:
+    """The spend of an effort for this question, before explicit numbers. `is_value`: what is compared is the outcome of
+    reasoning; what is no value (a program) is thought about only as other questions are.
 
     Raises: UsageError.
     """
@@ -87,19 +88,29 @@ def resolve(request: Request, profile: Profile, *, comparable: bool) -> tuple[Ef
     if request.effort != "auto":
         spend = efforts()[request.effort]
         return request.effort, spend if comparable else Spend(budget=spend["budget"], paths=1)
-    if comparable:
+    if comparable and is_value:
         return "auto", efforts()["auto-comparable"]
     thinks = profile.is_native or request.budget is not None or request.thought is not None
-    return "auto", efforts()["auto-native" if thinks else "auto-prompted"]
+    spend = efforts()["auto-native" if thinks else "auto-prompted"]
+    paths = efforts()["auto-comparable"]["paths"] if comparable else spend["paths"]
+    return "auto", Spend(budget=spend["budget"], paths=paths)
 
 
-def plan(request: Request, profile: Profile, *, comparable: bool, n_prompt: int, context_length: int) -> Plan:
-    """Settle every limit of a request.
+def plan(
+    request: Request,
+    profile: Profile,
+    *,
+    comparable: bool,
+    n_prompt: int,
+    context_length: int,
+    is_value: bool = True,
+) -> Plan:
+    """Settle every limit of a request. `comparable` and `is_value` as in `resolve`.
 
     Raises: UsageError, ContextFull.
     """
     _refuse_nonsense(request)
-    effort, spend = resolve(request, profile, comparable=comparable)
+    effort, spend = resolve(request, profile, comparable=comparable, is_value=is_value)
     budget = request.budget if request.budget is not None else (None if spend["budget"] < 0 else spend["budget"])
     room = context_length - n_prompt
     wanted = (DEFAULT_THOUGHT if budget is None else budget) + DEFAULT_ANSWER
@@ -115,20 +126,17 @@ def plan(request: Request, profile: Profile, *, comparable: bool, n_prompt: int,
         reserve = min(max(MIN_RESERVE, int(RESERVE_SHARE * max_tokens)), (max_tokens + 1) // 2)
     most = max(0, max_tokens - reserve - FORCED_ROOM)
     n_paths = request.paths if request.paths is not None else spend["paths"]
-    notes = _notes(budget, most, n_paths, comparable)
+    notes = _notes(budget, most)
     alone = profile.sampling.single_temperature if n_paths == 1 else profile.sampling.temperature
     temperature = request.temperature if request.temperature is not None else alone
     thinking = most if budget is None else min(budget, most)
     return Plan(effort, budget, thinking, max_tokens, reserve, n_paths, temperature, notes)
 
 
-def _notes(budget: int | None, most: int, n_paths: int, comparable: bool) -> tuple[str, ...]:
-    notes: list[str] = []
-    if budget is not None and budget > most:
-        notes.append(f"the budget of {budget} tokens is cut to {most}: the rest of max_tokens is kept for the answer")
-    if n_paths > 1 and not comparable:
-        notes.append("answers to this question may not be comparable; the vote counts only those that are")
-    return tuple(notes)
+def _notes(budget: int | None, most: int) -> tuple[str, ...]:
+    if budget is None or budget <= most:
+        return ()
+    return (f"the budget of {budget} tokens is cut to {most}: the rest of max_tokens is kept for the answer",)
 
 
 def _refuse_nonsense(request: Request) -> None:

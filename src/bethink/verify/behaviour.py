@@ -32,10 +32,15 @@ def classes_by_behaviour(
 ) -> list[list[int]]:
     """The indices of programs that do the same, in the order of first appearance. Programs that do not load, or whose
     every input fails, are in no class."""
+    return classes_of_outputs(behaviours(programs, inputs, sandbox=sandbox, limits=limits))
+
+
+def classes_of_outputs(outputs: Sequence[tuple[str, ...] | None]) -> list[list[int]]:
+    """As `classes_by_behaviour`, for what `behaviours` returned."""
     classes: dict[tuple[str, ...], list[int]] = {}
-    for place, outputs in enumerate(behaviours(programs, inputs, sandbox=sandbox, limits=limits)):
-        if outputs is not None and not all(_is_failure(output) for output in outputs):
-            classes.setdefault(outputs, []).append(place)
+    for place, found in enumerate(outputs):
+        if found is not None and not all(_is_failure(output) for output in found):
+            classes.setdefault(found, []).append(place)
     return list(classes.values())
 
 

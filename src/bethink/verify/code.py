@@ -7,11 +7,14 @@ checked is None, with the reason.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
+from bethink.errors import UsageError
 from bethink.types import Verdict
-from bethink.verify.behaviour import behaviours, classes_by_behaviour
+from bethink.verify.behaviour import behaviours, classes_by_behaviour, classes_of_outputs
 from bethink.verify.extract import extract_program, is_program
 from bethink.verify.judge.session import judge
 from bethink.verify.judge.suite import UnreadableTests, defined_names, read_suite
@@ -23,8 +26,10 @@ __all__ = [
     "check_code",
     "check_stdio",
     "classes_by_behaviour",
+    "classes_of_outputs",
     "extract_program",
     "is_program",
+    "read_cases",
 ]
 
 
@@ -34,6 +39,22 @@ class StdioCase:
 
     stdin: str
     stdout: str
+
+
+def read_cases(tests: str) -> list[StdioCase] | None:
+    """The inputs and outputs, when the tests are a JSON list of objects with "stdin" and "stdout"; None when they are
+    no such list. Raises: UsageError."""
+    try:
+        rows: Any = json.loads(tests)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(rows, list) or not rows:
+        return None
+    listed = cast("list[Any]", rows)
+    try:
+        return [StdioCase(str(row["stdin"]), str(row["stdout"])) for row in listed]
+    except (KeyError, TypeError):
+        raise UsageError("a case is no object with stdin and stdout", '[{"stdin": "2\\n", "stdout": "4\\n"}]') from None
 
 
 def check_code(

@@ -13,6 +13,8 @@ import shlex
 import signal
 import subprocess
 import threading
+import time
+from collections.abc import Callable
 from typing import IO
 
 from bethink.errors import UsageError
@@ -23,25 +25,36 @@ MAX_SHOWN_LINES = 20
 UNSURE = 5
 """The exit code by which a verifier says that it cannot tell; `bethink check` uses it too."""
 
+LOOK_S = 0.1
+
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
 
 
-def check_command(command: str, answer: str, *, timeout_s: float = 60.0) -> Verdict:
-    """Run `command` (split as a shell would, run without one). 0 passed, 5 unsure, any other code failed; unsure too
-    when it cannot be started, takes too long or is killed. Raises: UsageError for a command that cannot be split."""
+def split_command(command: str) -> list[str]:
+    """As a shell would split it. Raises: UsageError: it cannot be split, or is empty."""
     try:
         words = shlex.split(command)
     except ValueError as error:
         raise UsageError(f"cannot be read as a command: {command!r}: {error}", "close its quotes") from None
     if not words:
         raise UsageError("the command is empty", 'give one, such as "python3 verify.py"')
+    return words
+
+
+def check_command(
+    command: str, answer: str, *, timeout_s: float = 60.0, is_given_up: Callable[[], bool] = lambda: False
+) -> Verdict:
+    """Run `command` (split as a shell would, run without one). 0 passed, 5 unsure, any other code failed; unsure too
+    when it cannot be started, takes too long, is killed, or when nobody waits any more (`is_given_up`, which is looked
+    at often). Raises: UsageError for a command that cannot be split."""
+    words = split_command(command)
     try:
         process = subprocess.Popen(
             words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
         )
     except (OSError, ValueError) as error:
         return Verdict("cmd", None, answer, f"the verifier could not be started: {error}")
-    code, output = _finish(process, answer, timeout_s)
+    code, output = _finish(process, answer, timeout_s, is_given_up)
     shown = f": {output}" if output else ""
     match code:
         case None:
@@ -56,7 +69,9 @@ def check_command(command: str, answer: str, *, timeout_s: float = 60.0) -> Verd
             return Verdict("cmd", False, answer, f"exit code {c}{shown}")
 
 
-def _finish(process: subprocess.Popen[bytes], answer: str, timeout_s: float) -> tuple[int | None, str]:
+def _finish(
+    process: subprocess.Popen[bytes], answer: str, timeout_s: float, is_given_up: Callable[[], bool]
+) -> tuple[int | None, str]:
     """Exit code (None: time ran out) and the end of what it printed."""
     assert process.stdin
     assert process.stdout
@@ -68,10 +83,11 @@ def _finish(process: subprocess.Popen[bytes], answer: str, timeout_s: float) -> 
     for thread in threads:
         thread.start()
     code: int | None = None
+    until = time.monotonic() + timeout_s
     try:
-        code = process.wait(timeout_s)
-    except subprocess.TimeoutExpired:
-        pass
+        while code is None and not is_given_up() and (left_s := until - time.monotonic()) > 0:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                code = process.wait(min(LOOK_S, left_s))
     finally:
         _kill_group(process)
     threads[1].join(1)

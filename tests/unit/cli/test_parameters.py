@@ -29,11 +29,17 @@ def test_what_is_no_temperature_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"), [("code", "not built yet"), ("schema", "not built yet"), ("x", "is no check")]
+    ("text", "says"),
+    [("x", "is no check"), ("math:1", "is no check"), ("schema", "schema:answer.json"), ("cmd: ", "verify.py")],
 )
 def test_a_check_that_cannot_be_honoured_is_refused(text: str, says: str) -> None:
     with pytest.raises(click.BadParameter, match=says):
         Check().convert(text, None, None)
+
+
+@pytest.mark.parametrize("text", ["auto", "code", "schema:a.json", "cmd:grep -q a:b"])
+def test_a_check_is_taken_as_it_is_written(text: str) -> None:
+    assert Check().convert(text, None, None) == text
 
 
 def test_a_thought_is_a_file_or_the_text_itself(tmp_path: Path) -> None:

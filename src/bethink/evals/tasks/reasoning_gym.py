@@ -24,7 +24,7 @@ from typing import Protocol, cast
 from bethink.errors import ExtraMissing, UsageError
 from bethink.evals.answers import judge_answer, stated
 from bethink.evals.task import Example, Output, Split
-from bethink.model import compared_answer
+from bethink.thinking.answers import compared_answer
 from bethink.types import Verdict
 from bethink.verify.numbers import parse_number
 

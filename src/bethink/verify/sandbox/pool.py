@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import threading
 import time
@@ -29,6 +30,8 @@ class Sandbox:
     def __init__(self, start: Callable[[int], Worker], *, is_isolated: bool, counts_threads: bool) -> None:
         self.is_isolated = is_isolated
         self._counts_threads = counts_threads
+        self._given_up = threading.Event()
+        self._is_lease = False
         self._pool = _Pool(start, n_ready=max(4, 2 * (os.cpu_count() or 1)))
 
     def run(self, program: str, *, stdin: str = "", limits: Limits = Limits()) -> Ran:  # noqa: B008  frozen
@@ -47,6 +50,8 @@ class Sandbox:
     @contextmanager
     def worker(self, limits: Limits) -> Generator[Worker]:
         """An interpreter that waits for its message, gone when the block is left. Raises: SandboxMissing."""
+        if self._given_up.is_set():
+            raise SandboxMissing("what was to run is not needed any more")
         worker = self._pool.take(limits.file_bytes)
         try:
             yield worker
@@ -59,11 +64,19 @@ class Sandbox:
     ) -> Channel:
         """The worker with its message: `main(argument)` of the module `entry` (see `inside`), under the limits."""
         message = package(entry, argument, limits, counts_threads=self._counts_threads)
-        return Channel(worker, limits, deliver, bytearray(message))
+        return Channel(worker, limits, deliver, bytearray(message), is_given_up=self._given_up.is_set)
+
+    def lease(self, given_up: threading.Event) -> Sandbox:
+        """The same interpreters for somebody who may lose interest: when `given_up` is set, what runs in the lease is
+        ended at once and nothing new begins. Closing a lease leaves the sandbox open."""
+        lease = copy.copy(self)
+        lease._given_up, lease._is_lease = given_up, True
+        return lease
 
     def close(self) -> None:
         """End the interpreters that wait. Programs that still run end with their own calls. May be called again."""
-        self._pool.close()
+        if not self._is_lease:
+            self._pool.close()
 
     def __enter__(self) -> Self:
         return self

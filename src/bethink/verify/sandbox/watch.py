@@ -36,6 +36,8 @@ class Channel:
     stopped: Ended | None = None
     """Which limit was met. None while none was."""
     why: str = ""
+    is_given_up: Callable[[], bool] = lambda: False
+    """Whether nobody waits for it any more."""
     _inner: int = 0
 
     def send(self, data: bytes) -> None:
@@ -75,7 +77,11 @@ class Channel:
                 return "killed" if code > 128 else "error"
 
     def look(self) -> None:
-        """What limits of the kernel do not hold everywhere: threads (not for root), files made (never)."""
+        """Whether anybody still waits for it, and what limits of the kernel do not hold everywhere: threads (not for
+        root), files made (never)."""
+        if self.is_given_up():
+            self.stop("killed", "it was not needed any more")
+            return
         self._inner = self._inner or next(iter(children(self.worker.pid)), 0)
         if not self._inner or not self.worker.is_isolated:
             return
