@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bethink.errors import UsageError
-from bethink.evals.task import Example, Output, Split
+from bethink.evals.task import Example, Listed, Output
 from bethink.thinking.answers import MAX_STATEMENT, compared_answer, extract
 from bethink.types import Verdict
 from bethink.verify.math import check_math
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerTask:
+class AnswerTask(Listed):
     """The examples of a file. A file is one split, whatever it holds."""
 
-    name: str
-    examples: Sequence[Example]
-    source: str
-    sha256: str
     compares: str = "math"
     notes: tuple[str, ...] = ()
-
-    def size(self, split: Split = "test") -> int | None:
-        del split
-        return len(self.examples)
-
-    def example(self, i: int, split: Split = "test") -> Example:
-        del split
-        if not 0 <= i < len(self.examples):
-            raise UsageError(f"{self.name} has no question {i}: it has {len(self.examples)}", "ask for fewer")
-        return self.examples[i]
 
     def extract(self, example: Example, output: Output, *, strict: bool) -> str | None:
         del example

@@ -11,9 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from bethink.errors import UsageError
 from bethink.evals.answers import judge_answer, stated
-from bethink.evals.task import Example, Output, Split
+from bethink.evals.task import Example, Listed, Output
 from bethink.thinking.answers import compared_answer
 from bethink.types import Verdict
 from bethink.verify.code import StdioCase, check_code, check_stdio, extract_program, is_program
@@ -23,27 +22,13 @@ ASKS_FOR_PROGRAM = "\n\nReply with the whole program in one Python block."
 
 
 @dataclass(frozen=True, slots=True)
-class ProgramTask:
+class ProgramTask(Listed):
     """Meta of an example: `entry_point` is the name that the tests call; `preamble` is put before a program that lacks
     it; `prompt` is what a bare body continues; `cases` are pairs of input and expected output."""
 
-    name: str
-    examples: Sequence[Example]
-    source: str
-    sha256: str
     sandbox: Sandbox
     compares: str = "none"
     notes: tuple[str, ...] = ()
-
-    def size(self, split: Split = "test") -> int | None:
-        del split
-        return len(self.examples)
-
-    def example(self, i: int, split: Split = "test") -> Example:
-        del split
-        if not 0 <= i < len(self.examples):
-            raise UsageError(f"{self.name} has no question {i}: it has {len(self.examples)}", "ask for fewer")
-        return self.examples[i]
 
     def extract(self, example: Example, output: Output, *, strict: bool) -> str | None:
         if not _is_code(example):

@@ -8,10 +8,11 @@ changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from bethink.errors import UsageError
 from bethink.types import Verdict
 
 Split = Literal["train", "test"]
@@ -36,6 +37,26 @@ class Output:
     answer: str
     thinking: str = ""
     lead: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Examples that are all at hand. They are one split, whatever they hold."""
+
+    name: str
+    examples: Sequence[Example]
+    source: str
+    sha256: str
+
+    def size(self, split: Split = "test") -> int | None:
+        del split
+        return len(self.examples)
+
+    def example(self, i: int, split: Split = "test") -> Example:
+        del split
+        if not 0 <= i < len(self.examples):
+            raise UsageError(f"{self.name} has no question {i}: it has {len(self.examples)}", "ask for fewer")
+        return self.examples[i]
 
 
 class Task(Protocol):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -18,28 +17,14 @@ from typing import cast
 from bethink.errors import UsageError
 from bethink.evals.files import Row, id_of, read_questions, text_of, texts_of
 from bethink.evals.instructions import CHECKS, Kwargs
-from bethink.evals.task import Example, Output, Split
+from bethink.evals.task import Example, Listed, Output
 from bethink.types import Verdict
 
 
 @dataclass(frozen=True, slots=True)
-class IfEval:
-    name: str
-    examples: Sequence[Example]
-    source: str
-    sha256: str
+class IfEval(Listed):
     notes: tuple[str, ...] = ()
     compares: str = "none"
-
-    def size(self, split: Split = "test") -> int | None:
-        del split
-        return len(self.examples)
-
-    def example(self, i: int, split: Split = "test") -> Example:
-        del split
-        if not 0 <= i < len(self.examples):
-            raise UsageError(f"{self.name} has no question {i}: it has {len(self.examples)}", "ask for fewer")
-        return self.examples[i]
 
     def extract(self, example: Example, output: Output, *, strict: bool) -> str | None:
         """The text itself; lenient, the first of the benchmark's loose readings that holds: without its first line,
