@@ -111,7 +111,8 @@ async def test_the_trace_says_which_path_was_proven(tmp_path: Path) -> None:
     trace = Trace.load(tmp_path / f"{result.trace_id}.json")
     (proven,) = [d for d in trace.decisions if d.action == "proven"]
     assert "path 2" in proven.cause
-    assert [path.passed for path in trace.paths] == [False, True]
+    first, second = trace.paths
+    assert (first.passed, second.passed) in ((False, True), (None, True))  # both are judged at once; the proof ends it
 
 
 async def test_where_all_are_refuted_the_first_answers_and_the_verdict_says_why() -> None:

@@ -237,6 +237,7 @@ time.sleep(1)
 
 def test_threads_within_the_limit_run(sandbox: Sandbox) -> None:
     program = """
+import threading
 found = []
 threads = [threading.Thread(target=found.append, args=(n,)) for n in range(8)]
 [it.start() for it in threads]
