@@ -76,7 +76,8 @@ def settings_of(task: Task, order: Order, model: Model) -> dict[str, Any]:
         "notes": list(task.notes),
         "compares": task.compares,
         "model": {"name": model.ref.name, "sha256": model.ref.sha256},
-        "engine": f"{info.name} {info.settings}".strip(),
+        "engine": info.name,
+        "engine_settings": info.settings,
         "arms": [arm.name for arm in order.arms],
         "first": order.first,
         "n": len(order.indices(task)),
@@ -108,8 +109,8 @@ def measure(
     order.refuse_what_cannot_vote(task)
     settings = settings_of(task, order, model)
     todo: list[Unit] = list(units(task, order.arms, order.indices(task), order.seeds))
-    kept = model.traces
-    model.traces = out / "traces" if order.keeps_traces else None
+    kept = model.traces, model.traces_bytes
+    model.traces, model.traces_bytes = out / "traces" if order.keeps_traces else None, None
     try:
         with ResultFolder.open(out, settings) as folder:
             on_start(folder.lines, len(todo))
@@ -118,7 +119,7 @@ def measure(
             runner = Runner(task, model, folder, order.max_tokens, order.parallel, on_line)
             asyncio.run(runner.run(todo))
     finally:
-        model.traces = kept
+        model.traces, model.traces_bytes = kept
     return write_report(out)
 
 

@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 from bethink.errors import UsageError
 
 RESULTS, SETTINGS, SUMMARY, REPORT, LOCK = "results.jsonl", "run.json", "summary.json", "report.html", ".lock"
-MAY_DIFFER = frozenset(("bethink", "command", "created", "machine", "parallel"))
+MAY_DIFFER = frozenset(("bethink", "command", "created", "engine_settings", "machine", "parallel"))
 """What may change between a run and its continuation; all else decides what is measured."""
 
 

@@ -156,7 +156,9 @@ def replay(item: Item, rule: VoteRule, n_paths: int) -> Outcome:
             break
     winner = taken[min(counted.members[0])] if counted.members else taken[0]
     tokens = sum(p.tokens for p in taken)
-    return Outcome(float(winner.is_right), tokens, len(taken), counted.agreement >= rule.sure_share and len(taken) > 1)
+    first, second = counted.lead
+    is_sure = first > max(1, second) and counted.agreement >= rule.sure_share
+    return Outcome(float(winner.is_right), tokens, len(taken), is_sure)
 
 
 def rules(n_paths: int) -> dict[str, VoteRule]:

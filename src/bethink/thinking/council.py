@@ -41,6 +41,8 @@ class Council:
     results: list[PathResult] = field(default_factory=list[PathResult])
     paths: list[Path] = field(default_factory=list[Path])
     tally: Tally = field(default_factory=lambda: Tally((), (), 0))
+    _voters: list[PathResult] = field(default_factory=list[PathResult])
+    """Whom the positions in `tally` mean."""
     _is_over: bool = False
     _needs_nothing: asyncio.Event = field(default_factory=asyncio.Event)
     _given_up: threading.Event = field(default_factory=threading.Event)
@@ -108,11 +110,13 @@ class Council:
 
     async def _vote(self) -> None:
         """Count again. Where there is no time for it, what was counted before stands."""
-        check, answers = self.check, [r.extracted if r.passed is not False else None for r in self.counted]
+        check, voters = self.check, self.counted
+        answers = [r.extracted if r.passed is not False else None for r in voters]
         counted = await self._patiently(
-            lambda patience: tally(answers, lambda given: check.group(given, patience)), self.tally
+            lambda patience: tally(answers, lambda given: check.group(given, patience)), None
         )
-        self.tally = replace(counted, votes=check.named(counted.votes))
+        if counted is not None:
+            self.tally, self._voters = replace(counted, votes=check.named(counted.votes)), voters
 
     async def _after_wave(self) -> None:
         """What a wave showed may be needed to compare its candidates."""
@@ -130,7 +134,8 @@ class Council:
 
     def _end_if_decided(self, running: Sequence[Path]) -> None:
         n_left = self.n_paths - len(self.paths)
-        if not self._is_over and is_decided(self.tally, self.rule, n_running=len(running), n_left=n_left):
+        n_uncounted = len(self.paths) - self.tally.n - sum(r.is_cancelled for r in self.results)
+        if not self._is_over and is_decided(self.tally, self.rule, n_running=n_uncounted, n_left=n_left):
             self._end("decided", running, self._votes())
 
     def _votes(self) -> str:
@@ -169,5 +174,5 @@ class Council:
         if proven := [r for r in counted if r.passed]:
             return proven[0]
         if self.tally.members:
-            return min((counted[at] for at in self.tally.members[0]), key=lambda r: r.index)
+            return min((self._voters[at] for at in self.tally.members[0]), key=lambda r: r.index)
         return next((r for r in counted if r.passed is not False), counted[0])

@@ -29,6 +29,11 @@ def test_answers_that_scatter_are_given_up() -> None:
     assert (found.n_paths, found.is_sure) == (8, False)
 
 
+def test_a_tie_is_not_sure() -> None:
+    assert replay(item("7", "8"), NEVER, 2).is_sure is False
+    assert replay(item(*"7788"), NEVER, 4).is_sure is False
+
+
 def test_a_started_wave_is_paid_in_full() -> None:
     assert replay(item(*"7777"), VoteRule(), 3).tokens == 30
 

@@ -100,6 +100,12 @@ def test_errors_are_told(sandbox: Sandbox, program: str, part: str) -> None:
         ("import numpy\nassert f([], 1) == []", "the tests need what is not here: No module named 'numpy'"),
         ("import pytest\n@pytest.fixture\ndef x(): return 1\ndef test_a():\n    assert f([], 1) == []", "pytest"),
         ("async def test_a():\n    assert f([], 1) == []", "asynchronous"),
+        ("class TestF:\n    async def test_a(self):\n        assert f([], 1) == []", "use nothing of the program"),
+        ("def verify_f():\n    assert f([], 1) == [2]", "use nothing of the program"),
+        (
+            "def main():\n    assert f([], 1) == [2]\nif __name__ == '__main__':\n    main()",
+            "use nothing of the program",
+        ),
         ("-" * 100_000 + "1", "no Python"),
     ],
 )
@@ -328,3 +334,24 @@ def test_what_is_wrong_with_output_is_told(sandbox: Sandbox, program: str, part:
 
 def test_no_cases_show_nothing(sandbox: Sandbox) -> None:
     assert check_stdio("print(1)", [], sandbox=sandbox).passed is None
+
+
+@pytest.mark.parametrize(
+    ("program", "tests"),
+    [
+        (
+            "def isclose(*a, **k): return True\ndef f(r): return 0",
+            "from math import isclose\nassert isclose(f(1), 3.14)",
+        ),
+        ("def approx(x): return x\ndef f(r): return 0", "from pytest import approx\nassert f(1) == approx(3.14)"),
+        ("def f(n): raise StopIteration", "assert all(map(f, [2, 4]))"),
+        ("def f(n): return 0.0", "from pytest import approx\nassert f(1) == approx(float('inf'))"),
+    ],
+)
+def test_a_pass_is_not_reached_by_a_side_door(sandbox: Sandbox, program: str, tests: str) -> None:
+    assert judged(sandbox, program, tests)[0] is False
+
+
+def test_what_a_program_does_as_a_script_does_not_happen_under_tests(sandbox: Sandbox) -> None:
+    program = "def f(n): return n + 1\nif __name__ == '__main__':\n    print(f(int(input())))"
+    assert judged(sandbox, program, "assert f(1) == 2") == (True, "all tests passed")

@@ -102,6 +102,8 @@ def _refuse_what_does_not_fit(local: LocalModel, out: Path, recipe: Recipe) -> N
             way_out or "close something, or use `--engine llamacpp`, which runs the file as it is",
         )
     needed = int(2.1 * n_weights * recipe.bits_per_weight / 8) + (64 << 20)  # the pieces and the whole, for a moment
+    if recipe.int4_suffixes:
+        needed += n_weights  # calibration reads int8 pieces of what becomes int4
     on_disk = shutil.disk_usage(out.parent).free
     if on_disk < needed:
         raise DiskFull(

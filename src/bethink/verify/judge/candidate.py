@@ -57,8 +57,9 @@ class _Server:
         self.changed: list[tuple[object, object]] = []
 
     def load(self, source: str) -> dict[str, object]:
-        """Run the program. What it defines, by name."""
-        module = sys.modules["__main__"] = type(sys)("__main__")
+        """Run the program as if it were imported, so that what it only does as a script does not happen. What it
+        defines, by name."""
+        module = sys.modules["__main__"] = sys.modules["program"] = type(sys)("program")
         sys.argv = ["program.py"]
         self.names = module.__dict__
         self.names["__file__"] = "program.py"

@@ -57,7 +57,8 @@ class approx:
 
     def _is_near(self, actual: Any, expected: Any) -> bool:
         if type(actual) in (int, float) and type(expected) in (int, float):
-            return actual == expected or abs(actual - expected) <= max(self.rel * abs(expected), self.abs)
+            tolerance = max(self.rel * abs(expected), self.abs)
+            return actual == expected or (tolerance != float("inf") and abs(actual - expected) <= tolerance)
         if type(actual) is not type(expected):
             return False
         if type(expected) in (list, tuple):

@@ -131,7 +131,9 @@ class _Rewrite(ast.NodeTransformer):
         self._defined = defined
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.stmt:
+        root = (node.module or "").partition(".")[0]
         is_program = bool(node.names) and all(it.name in self._defined and it.asname is None for it in node.names)
+        is_program = is_program and root != "pytest" and root not in sys.stdlib_module_names
         return ast.copy_location(ast.Pass(), node) if is_program and not node.level else node
 
     def visit_Expr(self, node: ast.Expr) -> ast.stmt:

@@ -1,0 +1,86 @@
+"""The council gives the answer that its evidence speaks of, whatever comes in between."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import pytest
+
+from bethink.thinking.checks.values import Values
+from bethink.thinking.council import Council
+from bethink.thinking.path import Path
+from bethink.thinking.vote import VoteRule
+from bethink.trace import Trace, TracedPath
+from bethink.types import Event, PathResult, Usage
+
+pytestmark = pytest.mark.anyio
+
+
+@dataclass
+class Traced:
+    traced: TracedPath
+
+
+@dataclass
+class Written:
+    """A path that says `answer` after `turns` turns of the loop."""
+
+    index: int
+    answer: str
+    turns: int
+    finish: str | None = None
+    is_cancelled: bool = False
+    chain: Traced = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.chain = Traced(TracedPath(self.index, 0, 0.0))
+
+    async def run(self) -> PathResult:
+        for _ in range(self.turns):
+            if not self.is_cancelled:
+                await asyncio.sleep(0.001)
+        self.finish = "stop"
+        return PathResult(self.index, "", self.answer, "natural", "stop", Usage(), is_cancelled=self.is_cancelled)
+
+    def cancel(self) -> None:
+        self.is_cancelled = True
+
+
+def council_of(paths: list[Written], rule: VoteRule, **settings: Any) -> Council:
+    async def silent(wish: str, beginning: str) -> str:
+        del wish, beginning
+        return ""
+
+    def emit(_: Event) -> None:
+        return
+
+    values: dict[str, Any] = {"left_s": lambda: None, **settings}
+    return Council(
+        new_path=lambda index: cast("Path", paths[index]),
+        n_paths=len(paths),
+        rule=rule,
+        check=Values(),
+        trace=Trace("", "", {}, {}, "", "", [], ""),
+        emit=emit,
+        lead_of=lambda _: "",
+        ask=silent,
+        **values,
+    )
+
+
+async def test_a_path_that_came_too_late_to_be_counted_does_not_take_the_winners_place() -> None:
+    paths = [Written(0, "7", 200), Written(1, "4", 1), Written(2, "4", 30)]
+    council = council_of(paths, VoteRule(wave=3, confidence=2.0))
+    council.left_s = lambda: 0.0 if paths[0].finish else None
+    winner = await council.run()
+    assert (winner.answer, council.verdict(winner).extracted) == ("4", "4")
+
+
+async def test_votes_that_are_not_counted_yet_may_still_overtake() -> None:
+    said = ["4", "4", "4", "7", "7", "7", "7", "7", "7", "7"]
+    paths = [Written(at, answer, 1) for at, answer in enumerate(said)]
+    council = council_of(paths, VoteRule(wave=10, confidence=0.9))
+    assert (await council.run()).answer == "7"
+    assert council.tally.n == 10
