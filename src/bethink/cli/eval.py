@@ -71,7 +71,7 @@ def evaluate() -> None:
 @click.option("--data", type=FOLDER, metavar="FILE", help="The task's file of questions.")
 @click.option("--max-tokens", type=AT_LEAST_ONE, metavar="N", help="Tokens a path may take, thought and answer.")
 @click.option("--parallel", type=click.IntRange(1, 1024), metavar="N", help="Paths at once.  [default: 32]")
-@click.option("--traces", is_flag=True, help="Keep the trace of every answer too.")
+@click.option("--traces", is_flag=True, help="Keep the trace of every answer too; plain arms have none.")
 @click.option("--unsafe-local", is_flag=True, help="Run programs without a sandbox where there is none.")
 @click.option("--export", type=click.Choice(["lm-eval"]), help="Also write results in that format.")
 @click.option("--engine", metavar="NAME", help="openvino or llamacpp.")
@@ -126,6 +126,8 @@ def _command(task: str, model: str, out: Path, values: dict[str, Any]) -> str:
     for name in ("arms", "n", "first", "seed", "seeds", "data", "max_tokens", "parallel", "engine", "precision"):
         if values[name] not in (None, 0) and not (name == "seeds" and values[name] == 1):
             words += [f"--{name.replace('_', '-')}", str(values[name])]
+    words += [f"--{name.replace('_', '-')}" for name in ("traces", "unsafe_local") if values[name]]
+    words += ["--export", str(values["export"])] if values["export"] else []
     return shlex.join([*words, "--out", str(out)])
 
 

@@ -63,7 +63,7 @@ def _head(summary: Summary) -> str:
     n = max((a.n for a in summary.arms), default=0)
     facts = [
         ("model", _model(s)),
-        ("engine", str(s.get("engine", "?"))),
+        ("engine", f"{s.get('engine', '?')} {s.get('engine_settings', '')}".strip()),
         ("questions", f"{n:,}"),
         ("answers", f"{sum(a.n_answers for a in summary.arms):,}"),
         ("seed", str(s.get("seed", "?"))),
@@ -207,7 +207,7 @@ def _foot(summary: Summary) -> str:
     rows = [
         ("questions from", f"{s.get('source', '?')} (SHA-256 {s.get('task_sha256', '?')})"),
         ("model", f"{_model(s)} (SHA-256 {_model(s, 'sha256')})"),
-        ("engine", f"{s.get('engine', '?')}"),
+        ("engine", f"{s.get('engine', '?')} {s.get('engine_settings', '')}".strip()),
         ("first question, number, seeds", f"{s.get('first', 0)}, {s.get('n', '?')}, {s.get('seeds', '?')}"),
         ("tokens a path, at most", str(s.get("max_tokens") or "as bethink sees fit")),
         ("paths at once", str(s.get("parallel", "?"))),

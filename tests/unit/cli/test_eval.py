@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -116,3 +116,13 @@ def test_wrong_usage_is_said_before_a_model_is_loaded(
     assert main(["eval", *arguments]) == 2
     assert says in capsys.readouterr().err
     assert loaded == []
+
+
+def test_the_command_that_repeats_a_run_keeps_every_choice(tmp_path: Path) -> None:
+    from bethink.cli.eval import _command  # pyright: ignore[reportPrivateUsage]  # what is printed needs a whole run to be seen
+
+    unset = ("arms", "first", "seed", "seeds", "data", "max_tokens", "parallel", "engine", "precision")
+    values: dict[str, Any] = dict.fromkeys(unset)
+    values |= {"n": 5, "traces": True, "unsafe_local": True, "export": "lm-eval"}
+    words = _command("humaneval", "m", tmp_path, values).split()
+    assert {"--n", "--traces", "--unsafe-local", "--export", "lm-eval", "--out"} <= set(words)
