@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,7 +61,7 @@ def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(plays: Plays, capsys: p
         nonlocal n_asked
         n_asked += 1
         if n_asked == 3:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
         return five(context)
 
     plays(interrupted)
