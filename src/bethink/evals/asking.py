@@ -16,11 +16,11 @@ from bethink.evals.load import Load, Share
 from bethink.evals.task import Output
 from bethink.model import Model, Run
 from bethink.thinking.answers import compared_answer
+from bethink.thinking.starting import SEED_STEP
 from bethink.thinking.vote import tally
 from bethink.types import Finished, Message, PathDone, PathResult, Request, Result, Sampling, TextDelta, Usage
 from bethink.verify.math import classes
 
-PATH_SEEDS = 1_000_003
 PLAIN_TOKENS = 2048
 
 
@@ -144,7 +144,7 @@ class Asker:
             replace(
                 request,
                 paths=1,
-                seed=(seed + PATH_SEEDS * i) & 0x7FFFFFFF,
+                seed=(seed + SEED_STEP * i) & 0x7FFFFFFF,
                 temperature=others if i and request.temperature is None else request.temperature,
             )
             for i in range(n_paths)

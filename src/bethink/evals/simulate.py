@@ -19,7 +19,7 @@ from bethink.errors import UsageError
 from bethink.evals.arms import NEVER
 from bethink.evals.results import RESULTS, Line, read_line
 from bethink.evals.stats import Estimate, bootstrap
-from bethink.thinking.vote import VoteRule, is_decided, is_futile, tally
+from bethink.thinking.vote import VoteRule, is_decided, is_futile, is_sure, tally
 from bethink.verify.math import classes
 
 
@@ -156,9 +156,7 @@ def replay(item: Item, rule: VoteRule, n_paths: int) -> Outcome:
             break
     winner = taken[min(counted.members[0])] if counted.members else taken[0]
     tokens = sum(p.tokens for p in taken)
-    first, second = counted.lead
-    is_sure = first > max(1, second) and counted.agreement >= rule.sure_share
-    return Outcome(float(winner.is_right), tokens, len(taken), is_sure)
+    return Outcome(float(winner.is_right), tokens, len(taken), is_sure(counted, rule))
 
 
 def rules(n_paths: int) -> dict[str, VoteRule]:

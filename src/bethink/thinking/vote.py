@@ -84,13 +84,19 @@ def is_futile(tally: Tally, rule: VoteRule) -> bool:
     return tally.n >= rule.futile_after and tally.agreement < rule.futile_share
 
 
+def is_sure(tally: Tally, rule: VoteRule) -> bool:
+    """Whether the leader counts as proven. An answer that only one path gave is no evidence, nor is a tie."""
+    first, second = tally.lead
+    return first > max(1, second) and tally.agreement >= rule.sure_share
+
+
 def verdict(tally: Tally, rule: VoteRule) -> Verdict:
-    """What the vote says about its leader. An answer that only one path gave is no evidence, nor is a tie."""
+    """What the vote says about its leader."""
     if not tally.votes:
         return Verdict("vote", None, None, "no path gave an answer that can be compared", 0.0)
-    first, second = tally.lead
-    is_sure = first > max(1, second) and tally.agreement >= rule.sure_share
+    first, _ = tally.lead
+    passed = True if is_sure(tally, rule) else None
     why = f"{first} of {tally.n} paths agree" if first > 1 else f"no two of {tally.n} paths agree"
     if tally.n == 1:
         why = "a single path is no vote"
-    return Verdict("vote", True if is_sure else None, tally.votes[0].answer, why, tally.agreement, tally.votes)
+    return Verdict("vote", passed, tally.votes[0].answer, why, tally.agreement, tally.votes)
