@@ -37,6 +37,7 @@ COMP_WORDBREAKS=${COMP_WORDBREAKS//:}
 COMMANDS: dict[str, str] = {
     "ask": "bethink.cli.ask:ask",
     "chat": "bethink.cli.chat:chat",
+    "serve": "bethink.cli.serve:serve",
     "eval": "bethink.cli.eval:evaluate",
     "pull": "bethink.cli.pull:pull",
     "models": "bethink.cli.models:models",
@@ -51,6 +52,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     "Think": {
         "ask": "Ask QUESTION and print the answer.",
         "chat": "Hold a conversation in the terminal.",
+        "serve": "Serve models to any client that speaks OpenAI's API.",
     },
     "Measure": {
         "eval": "Measure how right a model is, and what it costs.",

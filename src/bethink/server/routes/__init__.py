@@ -1,0 +1,1 @@
+"""Paths that are no way to ask: models, running requests, health."""
