@@ -22,7 +22,7 @@ class Piece:
 
 
 @dataclass(slots=True)
-class _Trimmer:
+class Trimmer:
     """Drops leading white space and holds back trailing white space until text follows it."""
 
     held: str = ""
@@ -52,7 +52,7 @@ class PhaseTracker:
     n_reopened: int = 0
     n_spilled: int = 0
     _held: str = ""
-    _trimmers: dict[Phase, _Trimmer] = field(default_factory=lambda: {"thinking": _Trimmer(), "answer": _Trimmer()})
+    _trimmers: dict[Phase, Trimmer] = field(default_factory=lambda: {"thinking": Trimmer(), "answer": Trimmer()})
 
     def feed(self, text: str) -> list[Piece]:
         """Take more text; give out what is certain."""
