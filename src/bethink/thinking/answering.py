@@ -1,9 +1,9 @@
-"""`Answering`: the answer of one path while it is written: begun in its form, held to what it must be, shown, and ended.
+"""`Answering`: the answer of one path while it is written: begun in its form, held to what it must be, shown, and
+ended.
 
-The path asks it what to do when an answer begins, after each of its tokens, and when the model ends its turn. It forces and
-starts nothing itself. What always holds: a schema is held against the answer alone, never against a thought or a call of
-free choice; the words of an answer that might still be started again are shown to nobody.
-"""
+The path asks it what to do when an answer begins, after each of its tokens, and when the model ends its turn. It
+forces and starts nothing itself. What always holds: a schema is held against the answer alone, never against a
+thought or a call of free choice; the words of an answer that might still be started again are shown to nobody."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from bethink.thinking.telling import Teller
 
 @dataclass(slots=True)
 class Answering:
-    """`close_tail` is what belongs between a closing marker that the model wrote and its answer. `held_to` is the schema of
-    the next start."""
+    """`close_tail` is what belongs between a closing marker that the model wrote and its answer. `held_to` is the
+    schema of the next start."""
 
     form: Form
     chain: Chain

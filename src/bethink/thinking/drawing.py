@@ -1,8 +1,7 @@
 """How tokens are drawn: what a request says over the profile's defaults, refused here where no engine could honour it.
 
-Owns the ranges and which capability each wish needs. Nothing is dropped: what this engine cannot do is an error before it
-is asked.
-"""
+Owns the ranges and which capability each wish needs. Nothing is dropped: what this engine cannot do is an error
+before it is asked."""
 
 from __future__ import annotations
 
@@ -31,7 +30,12 @@ def refuse_odd_drawing(drawing: Drawing, info: EngineInfo) -> None:
     open_ranges: tuple[tuple[str, float | None, bool, str], ...] = (
         ("top_p", drawing.top_p, 0 < (drawing.top_p or 0) <= 1, "above 0 and at most 1"),
         ("min_p", drawing.min_p, 0 <= (drawing.min_p or 0) < 1, "from 0 to below 1"),
-        ("repetition_penalty", drawing.repetition_penalty, 0 < (drawing.repetition_penalty or 0) <= 10, "above 0 to 10"),
+        (
+            "repetition_penalty",
+            drawing.repetition_penalty,
+            0 < (drawing.repetition_penalty or 0) <= 10,
+            "above 0 to 10",
+        ),
     )
     for name, value, holds, must in open_ranges:
         if value is not None and not holds:

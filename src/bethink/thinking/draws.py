@@ -1,4 +1,5 @@
-"""`Draws`: how the next tokens of one path are drawn: a seed for each start, hot and without one token after an escape."""
+"""`Draws`: how the next tokens of one path are drawn: a seed for each start, hot and without one token after an
+escape."""
 
 from __future__ import annotations
 
@@ -31,9 +32,7 @@ class Draws:
             temperature = max(temperature, 1.0) * (1 + 0.25 * self._n_rejected)
         seed = (self.base.seed + SEED_STEP * self._n_starts) & 0x7FFFFFFF
         self._n_starts += 1
-        return replace(
-            self.base, temperature=temperature, seed=seed, max_tokens=max(1, left), json_schema=json_schema
-        )
+        return replace(self.base, temperature=temperature, seed=seed, max_tokens=max(1, left), json_schema=json_schema)
 
     def is_rejected(self, token_id: int) -> bool:
         """A banned token is drawn again: exact rejection sampling, so that no engine needs to know about bans."""

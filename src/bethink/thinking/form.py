@@ -21,7 +21,7 @@ from bethink.verify.schema import check_schema
 
 MOST_TOOLS = 256
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-_CHOICES = 'one of auto, none, required, function:NAME'
+_CHOICES = "one of auto, none, required, function:NAME"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +106,13 @@ def refuse_odd_history(messages: Sequence[Message]) -> None:
     asked: set[str] = set()
     for at, message in enumerate(messages):
         if message.tool_calls and message.role != "assistant":
-            raise UsageError(f"message {at} of role {message.role!r} holds tool calls", "only the assistant calls tools")
+            raise UsageError(
+                f"message {at} of role {message.role!r} holds tool calls", "only the assistant calls tools"
+            )
         if message.tool_call_id is not None and message.role != "tool":
-            raise UsageError(f"message {at} of role {message.role!r} has a tool_call_id", "only role tool answers a call")
+            raise UsageError(
+                f"message {at} of role {message.role!r} has a tool_call_id", "only role tool answers a call"
+            )
         for call in message.tool_calls:
             try:
                 read_arguments(call.arguments)
@@ -135,7 +139,8 @@ def _refuse_odd_tool(tool: Tool) -> None:
         raise UsageError(f"the parameters of tool {tool.name!r} are not JSON: {error}") from None
     if tool.parameters.get("type", "object") != "object":
         raise UsageError(
-            f"the parameters of tool {tool.name!r} describe {tool.parameters['type']!r}", 'they must be of "type": "object"'
+            f"the parameters of tool {tool.name!r} describe {tool.parameters['type']!r}",
+            'they must be of "type": "object"',
         )
     if why := _complaint(text):
         raise UsageError(f"the parameters of tool {tool.name!r} are no JSON schema: {why}")
@@ -177,7 +182,9 @@ def _moved(schema: object, place: str) -> object:
     if isinstance(schema, Mapping):
         items = cast("Mapping[str, object]", schema).items()
         return {
-            key: place + value[1:] if key == "$ref" and isinstance(value, str) and value.startswith("#") else _moved(value, place)
+            key: place + value[1:]
+            if key == "$ref" and isinstance(value, str) and value.startswith("#")
+            else _moved(value, place)
             for key, value in items
         }
     return [_moved(item, place) for item in cast("list[object]", schema)] if isinstance(schema, list) else schema

@@ -32,7 +32,6 @@ from bethink.types import (
     Event,
     FinishReason,
     PathResult,
-    Phase,
     Sampling,
     ThoughtClosed,
     ThoughtRolledBack,
@@ -76,7 +75,7 @@ class Path(Seen):
     is_opened: bool = False
     thought: str = ""
     started_at: float = 0.0
-    form: Form = Form()
+    form: Form = field(default_factory=Form)
     chain: Chain = field(init=False)
     answering: Answering = field(init=False)
     draws: Draws = field(init=False)

@@ -1,8 +1,8 @@
 """`Reply`: what of an answer's text is shown, where it ends, and what it calls.
 
-Fed with the text of the answer as it comes, however it is split. What always holds: shown text is never taken back, holds
-no stop text and no tool call, and neither begins nor ends in white space; what could still become a stop text or a call is
-held back; a call is given out once, whole; what looked like a call and is none is shown as it stands.
+Fed with the text of the answer as it comes, however it is split. What always holds: shown text is never taken back,
+holds no stop text and no tool call, and neither begins nor ends in white space; what could still become a stop text
+or a call is held back; a call is given out once, whole; what looked like a call and is none is shown as it stands.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Reply:
     calls: list[ToolCall] = field(default_factory=list[ToolCall])
     text: str = ""
     is_stopped: bool = False
-    _trimmer: Trimmer = field(default_factory=Trimmer)
+    trimmer: Trimmer = field(default_factory=Trimmer)
     _held: str = ""
     _is_in_call: bool = False
     _is_bare_refused: bool = False
@@ -46,7 +46,7 @@ class Reply:
     @property
     def n_held(self) -> int:
         """How many of the last characters that were fed were not shown."""
-        return self._n_after + len(self._trimmer.held) + len(self._held)
+        return self._n_after + len(self.trimmer.held) + len(self._held)
 
     @property
     def is_full(self) -> bool:
@@ -148,9 +148,9 @@ class Reply:
                 call = ToolCall(self.id_of(len(self.calls)), wish.name, wish.arguments)
                 self.calls.append(call)
                 out.append(call)
-        self._n_after += len(self._trimmer.held) + n_chars
-        self._trimmer.held = "\n" if self._trimmer.has_text else ""
-        self._n_after -= len(self._trimmer.held)
+        self._n_after += len(self.trimmer.held) + n_chars
+        self.trimmer.held = "\n" if self.trimmer.has_text else ""
+        self._n_after -= len(self.trimmer.held)
         self._is_behind_call = True
 
     def _show_first(self, n: int, out: list[Out]) -> None:
@@ -162,7 +162,7 @@ class Reply:
         if self._is_behind_call:
             self._n_after += len(text) - len(text.lstrip())
             text = text.lstrip()
-        if text and (shown := self._trimmer.feed(text)):
+        if text and (shown := self.trimmer.feed(text)):
             self._is_behind_call = False
             self._n_after = 0
             self.text += shown

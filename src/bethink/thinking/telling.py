@@ -1,8 +1,8 @@
 """`Teller`: what one path gives out becomes events: its thought as it is, its answer as its `Reply` reads it.
 
-What always holds: the text, calls and logprobs of a path's events, joined, are those of its result; a token's logprob comes
-with the text that it carries, and tokens whose text is not shown (a call, a stop text, white space at the edges) bring none.
-"""
+What always holds: the text, calls and logprobs of a path's events, joined, are those of its result; a token's logprob
+comes with the text that it carries, and tokens whose text is not shown (a call, a stop text, white space at the
+edges) bring none."""
 
 from __future__ import annotations
 

@@ -23,6 +23,7 @@ from bethink.trace import Trace
 from bethink.types import Event, PathResult, Sampling, TextDelta, ThoughtRolledBack
 
 NATIVE = next(p for p in load_profiles() if p.name == "qwen3")
+FREE = Form()
 SCHEMAS = frozenset({"logprobs", "top_logprobs", "json_schema"})
 PROMPTED = next(p for p in load_profiles() if p.name == "qwen2.5")
 
@@ -75,7 +76,7 @@ def make_rig() -> MakeRig:
         rungs: int = 2,
         thought: str = "",
         prompt: str = "<|im_start|>user\nQ<|im_end|>\n<|im_start|>assistant\n",
-        form: Form = Form(),
+        form: Form = FREE,
         **engine_settings: Any,
     ) -> Rig:
         engine = ScriptedEngine(script, **engine_settings)

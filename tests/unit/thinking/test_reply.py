@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -106,7 +107,7 @@ def test_a_call_cut_by_a_limit_is_not_made_up() -> None:
 
 def test_a_closing_tag_inside_an_argument_is_part_of_it() -> None:
     city = 'a </tool_call> <tool_call> "b" \\'
-    written = f'<tool_call>\n{json.dumps({"name": "weather", "arguments": {"city": city}})}\n</tool_call>'
+    written = f"<tool_call>\n{json.dumps({'name': 'weather', 'arguments': {'city': city}})}\n</tool_call>"
     assert called(read(*written)) == [("weather", {"city": city})]
 
 
@@ -133,8 +134,8 @@ def test_half_a_stop_text_is_not_shown_before_it_is_none() -> None:
 
 
 PARTS = st.sampled_from(
-    ["<tool_call>", "</tool_call>", ROME, ROME[:-1], ROME[:20], '"', "```json\n", "```", "{", "}", "\n", " ", "words", "EN",
-     "END", "ab", "b", '{"name": "moon"}', "<tool", "_call>"]
+    ["<tool_call>", "</tool_call>", ROME, ROME[:-1], ROME[:20], '"', "```json\n", "```", "{", "}", "\n", " ", "words",
+     "EN", "END", "ab", "b", '{"name": "moon"}', "<tool", "_call>"]
 )  # fmt: skip
 
 
@@ -148,7 +149,7 @@ def test_it_does_not_matter_how_the_text_is_split(
     written: str, cuts: list[int], stop: tuple[str, ...], is_cut: bool
 ) -> None:
     edges = sorted({0, len(written), *(cut for cut in cuts if cut < len(written))})
-    parts = [written[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    parts = [written[a:b] for a, b in pairwise(edges)]
     whole, split = read(written, stop=stop, is_cut=is_cut), read(*parts, stop=stop, is_cut=is_cut)
     assert (split.text, split.calls, split.is_stopped) == (whole.text, whole.calls, whole.is_stopped)
     assert not any(s in split.text for s in stop)
