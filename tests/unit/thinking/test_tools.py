@@ -54,9 +54,7 @@ async def test_words_before_a_call_are_streamed_and_kept(make_rig: MakeRig) -> N
 
 
 async def test_calls_differ_in_their_ids_and_repeat_with_the_seed(make_rig: MakeRig) -> None:
-    one, two = [
-        await make_rig({START: CALL + CALL}, profile=PROMPTED, budget=0, form=TOOLS).run() for _ in range(2)
-    ]
+    one, two = [await make_rig({START: CALL + CALL}, profile=PROMPTED, budget=0, form=TOOLS).run() for _ in range(2)]
     assert one.tool_calls == two.tool_calls
     assert len({call.id for call in one.tool_calls}) == 2
 
