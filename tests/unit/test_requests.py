@@ -14,9 +14,10 @@ from bethink.engine.scripted import Context, Line, ScriptedEngine
 from bethink.errors import CapabilityMissing, UsageError
 from bethink.model import Model
 from bethink.profiles import load_profiles
+from bethink.thinking.form import CALL_LEAD
 from bethink.trace import Trace
 from bethink.types import Drawing, Message, Request, Sampling, TextDelta, Tool, ToolCall, ToolCallDelta
-from tests.unit.test_model import LEAD, asked, events_of, finished, make_model
+from tests.unit.test_model import asked, events_of, finished, make_model
 
 pytestmark = pytest.mark.anyio
 
@@ -194,7 +195,7 @@ async def test_what_makes_a_plain_model_think_stands_with_the_question_not_with_
         Message("assistant", "", tool_calls=(call,)),
         Message("tool", "18 degrees", tool_call_id="call_1"),
     )
-    run = make_model({START: "So.", LEAD: "So."}).think(Request(history, tools=(WEATHER,), budget=100))
+    run = make_model({START: "So.", CALL_LEAD: "So."}).think(Request(history, tools=(WEATHER,), budget=100))
     await events_of(run)
     assert "And in Rome?\n\nThink" in run.trace.prompt_text
 
@@ -251,7 +252,7 @@ async def test_a_path_that_calls_has_no_vote() -> None:
 
     def script(context: Context) -> Line:
         nonlocal n
-        if "**Final answer:**" in context.text:
+        if context.text.endswith(CALL_LEAD):
             return Line("7")
         n += 1
         return Line(CALL if n == 1 else f"Thought {n}.")

@@ -47,6 +47,8 @@ ONE = [("weather", {"city": "Rome"})]
         f"```json\n{ROME}\n```",  # no tags at all
         f"```\n{ROME}\n```",
         ROME,
+        f"{{{ROME}}}",  # as a template with a slip in it shows it
+        f"<tool_call>\n{{{ROME}}}\n</tool_call>",
         '<tool_call>\n{"name": "weather", "parameters": {"city": "Rome"}}\n</tool_call>',
         '<tool_call>\n{"name": "weather", "arguments": "{\\"city\\": \\"Rome\\"}"}\n</tool_call>',
         '<tool_call>\n{"name": "weather", "city": "Rome"}\n</tool_call>',

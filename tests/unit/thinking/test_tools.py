@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from bethink.engine.scripted import Context, Line
 from bethink.profiles import Profile
@@ -212,3 +214,56 @@ async def test_what_a_limit_cut_is_no_call(make_rig: MakeRig) -> None:
     result = await rig.run()
     assert (result.tool_calls, result.finish_reason) == ((), "length")
     assert result.answer.startswith("<tool_call>")
+
+
+PARTS = st.sampled_from(
+    ["<tool_call>", "</tool_call>", CALL, CALL[:30], CALL[12:-13], "```json\n", "```",
+     "<think>", "</think>", "I think. ", "\n\n", "END", "EN", "It is 4.", "é", "😀", "<|im_end|>", "<t", '"', "}"]
+)  # fmt: skip
+FORMS = (
+    Form(),
+    TOOLS,
+    FORCED,
+    JSON,
+    Form(stop=("END", "4")),
+    Form(stop=("END", "\n"), tools=(WEATHER,), n_logprobs=1),
+    Form(tools=(WEATHER,), schema='{"type": "object"}', n_logprobs=0),
+    Form(tools=(WEATHER,), most_calls=1),
+    Form(tools=(WEATHER, CLOCK), opening="<tool_call>\n", ending="\n</tool_call>"),
+)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    spoken=st.lists(PARTS, max_size=10).map("".join),
+    loop=st.sampled_from(["", "again ", "</think>", CALL, " ", "END"]),
+    budget=st.sampled_from([0, 1, 40, 400]),
+    profile=st.sampled_from([NATIVE, PROMPTED]),
+    form=st.sampled_from(FORMS),
+)
+async def test_whatever_a_model_writes_and_whatever_is_asked_the_contract_holds(
+    make_rig: MakeRig, spoken: str, loop: str, budget: int, profile: Profile, form: Form
+) -> None:
+    def script(context: Context) -> Line:
+        if context.sampling.json_schema is not None:
+            return Line(ARGUMENTS)
+        return Line(spoken, loop=loop)
+
+    rig = make_rig(script, profile=profile, budget=budget, max_tokens=800, form=form, capabilities=SCHEMAS)
+    result = await rig.run()
+    assert result.answer.strip() or result.tool_calls
+    assert not profile.is_native or not any(m in result.answer for m in NATIVE.markers)
+    assert result.usage.thinking_tokens <= budget
+    assert rig.path.chain.n_kept <= 800 + 60
+    assert rig.streamed == {"thinking": result.thinking, "answer": result.answer}
+    assert [(c.name, c.arguments) for c in result.tool_calls] == calls_of(rig)
+    assert all(isinstance(json.loads(c.arguments), dict) for c in result.tool_calls)
+    assert not result.tool_calls or {c.name for c in result.tool_calls} <= {t.name for t in form.tools}
+    assert len(result.tool_calls) <= (form.most_calls or 10**6)
+    assert (result.finish_reason == "tool_calls") <= bool(result.tool_calls)
+    spoke_for_it = any(d.cause == "the answer stayed empty" for d in rig.trace.decisions)
+    assert spoke_for_it or not any(stop in result.answer for stop in form.stop)
+    sampled = [t for t in rig.trace.paths[0].tokens if t.origin == "sampled"]
+    assert len(sampled) == result.usage.completion_tokens
+    if form.n_logprobs is not None and not result.tool_calls and not spoke_for_it:
+        assert result.answer in b"".join(t.raw for t in result.logprobs).decode("utf-8", "replace")
