@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.requests import Request as Http
@@ -13,19 +14,20 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from bethink.server.asks import Dialect
+from bethink.server.dialects import dialects
 from bethink.server.routes.models import list_models, show_model
 from bethink.server.routes.requests import control_chat, control_request
 from bethink.server.service import Service
-from bethink.server.wire.chat import Chat
 
 TIDY_S = 5.0
-DIALECTS: tuple[tuple[str, Dialect, str], ...] = (("/v1/chat/completions", Chat(), "chatcmpl-"),)
-"""Path, dialect, and what ids begin with."""
 
 
-def create_app(service: Service) -> Starlette:
-    """The whole server as one ASGI application. It closes the service's models when it stops."""
-    routes = [Route(path, _asking(service, dialect, prefix), methods=["POST"]) for path, dialect, prefix in DIALECTS]
+def create_app(service: Service, home: Path | None = None) -> Starlette:
+    """The whole server as one ASGI application. It closes the service's models when it stops. What it keeps stands in
+    `home`, or in memory without one."""
+    routes = [
+        Route(path, _asking(service, dialect, prefix), methods=["POST"]) for path, dialect, prefix in dialects(home)
+    ]
     routes += [
         Route("/v1/models", list_models),
         Route("/v1/models/{model:path}", show_model),

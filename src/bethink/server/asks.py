@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from bethink.errors import BethinkError, UsageError
 from bethink.server.telling import Part
-from bethink.types import Request, Result
+from bethink.types import Completion, Request, Result
 
 MAX_CHOICES = 128
 
@@ -28,12 +28,15 @@ class BadField(UsageError):
 @dataclass(frozen=True, slots=True)
 class Ask:
     """What a client wants, in our words. `model` is the name it gave. `n` choices are `n` runs of the same request,
-    with seeds of their own."""
+    with seeds of their own. `n_context` is the context that it counts on; `keep_s` how long it wants the model kept in
+    memory afterwards (infinite: as long as the server runs)."""
 
     model: str
-    request: Request
+    request: Request | Completion
     n: int = 1
     is_streamed: bool = False
+    n_context: int | None = None
+    keep_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,7 @@ class Teller(Protocol):
         """What a stream says before anything happens."""
         ...
 
-    def tell(self, choice: int, part: Part) -> Iterable[bytes]:
+    def tell(self, choice: int, part: Part, /) -> Iterable[bytes]:
         """What a stream says of one part."""
         ...
 
