@@ -24,6 +24,7 @@ def serve(host: str, port: int, model: str | None) -> int:
     from bethink.config import Settings
     from bethink.model import default_model, load
     from bethink.server.app import create_app
+    from bethink.server.cards import cards_of
     from bethink.server.pool import Pool
     from bethink.server.service import Service
     from bethink.store import Store
@@ -35,7 +36,8 @@ def serve(host: str, port: int, model: str | None) -> int:
         load=lambda name: load(name, settings=settings),
         known=lambda: tuple(local.name for local in store.list()),
         default=store.canonical_name(model) if model else default_model(),
+        card=cards_of(store),
     )
     terminal.err.print(f"bethink serves on http://{host}:{port}")
-    uvicorn.run(create_app(Service(pool)), host=host, port=port, log_level="warning", lifespan="on")
+    uvicorn.run(create_app(Service(pool), settings.home), host=host, port=port, log_level="warning", lifespan="on")
     return 0

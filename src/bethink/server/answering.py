@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
 
-from bethink.errors import BethinkError
+from bethink.errors import BethinkError, ContextFull
 from bethink.model import Model, Run
 from bethink.server.asks import Ask
 from bethink.server.telling import Part, Story
@@ -60,6 +60,16 @@ class Running:
             yield answering
         finally:
             del self._by_id[answering.id]
+
+
+def refuse_longer(ask: Ask, model: Model) -> None:
+    """Raises: ContextFull: the client counts on a longer context than there is; nothing is ever cut in silence."""
+    info = model.engine.info
+    longest = min(info.context_length, info.kv_tokens)
+    if ask.n_context is not None and ask.n_context > longest:
+        raise ContextFull(
+            f"a context of {ask.n_context} was asked for, but this model's holds {longest}", "ask for less"
+        )
 
 
 def new_id(prefix: str) -> str:

@@ -15,24 +15,32 @@ from starlette.routing import Route
 
 from bethink.server.asks import Dialect
 from bethink.server.dialects import dialects
+from bethink.server.routes import ollama
 from bethink.server.routes.models import list_models, show_model
 from bethink.server.routes.requests import control_chat, control_request
 from bethink.server.service import Service
 
 TIDY_S = 5.0
+LOADING = {"/api/chat": "messages", "/api/generate": "prompt"}
+"""Where a body without that field loads a model."""
 
 
 def create_app(service: Service, home: Path | None = None) -> Starlette:
     """The whole server as one ASGI application. It closes the service's models when it stops. What it keeps stands in
     `home`, or in memory without one."""
-    routes = [
-        Route(path, _asking(service, dialect, prefix), methods=["POST"]) for path, dialect, prefix in dialects(home)
-    ]
+    asking = {path: _asking(service, dialect, prefix) for path, dialect, prefix in dialects(home)}
+    for path, field in LOADING.items():
+        asking[path] = ollama.loading(field, asking[path])
+    routes = [Route(path, ask, methods=["POST"]) for path, ask in asking.items()]
     routes += [
         Route("/v1/models", list_models),
         Route("/v1/models/{model:path}", show_model),
         Route("/v1/chat/completions/{id}/control", control_chat, methods=["POST"]),
         Route("/v1/requests/{id}/{action}", control_request, methods=["POST"]),
+        Route("/api/tags", ollama.list_tags),
+        Route("/api/show", ollama.show, methods=["POST"]),
+        Route("/api/version", ollama.version),
+        Route("/api/ps", ollama.list_loaded),
         Route("/healthz", _healthy),
         Route("/readyz", _ready),
     ]

@@ -14,23 +14,26 @@ from dataclasses import dataclass, field
 
 from bethink.errors import DoesNotFit, EngineClosed, UnknownModel
 from bethink.model import Model
+from bethink.server.cards import Card
 
 DEFAULT_NAMES = ("", "default", "bethink")
 
 
 @dataclass(slots=True, eq=False)
 class Loaded:
-    """A model in memory. `idle_since` is on the monotonic clock."""
+    """A model in memory. `idle_since` is on the monotonic clock; `keep_s` is its last user's wish."""
 
     model: Model
     n_held: int = 0
+    keep_s: float | None = None
     idle_since: float = field(default_factory=time.monotonic)
 
 
 @dataclass(slots=True)
 class Pool:
-    """`load` fetches nothing and may take long; it runs in a thread. `known` lists what could be loaded. `keep_s` is
-    how long an idle model stays (None: until its memory is needed); `default` answers to no name at all."""
+    """`load` fetches nothing and may take long; it runs in a thread. `known` lists what could be loaded, `card` says what
+    is known of it. `keep_s` is how long an idle model stays (None: until its memory is needed); `default` answers to no
+    name at all."""
 
     load: Callable[[str], Model]
     known: Callable[[], tuple[str, ...]]
@@ -38,6 +41,7 @@ class Pool:
     aliases: Mapping[str, str] = field(default_factory=dict[str, str])
     keep_s: float | None = None
     on_change: Callable[[str, str], None] = lambda _name, _what: None
+    card: Callable[[str], Card] = Card
     _loaded: dict[str, Loaded] = field(default_factory=dict[str, Loaded])
     _loading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -58,13 +62,14 @@ class Pool:
         return self._loaded
 
     @contextlib.asynccontextmanager
-    async def hold(self, name: str) -> AsyncGenerator[Model]:
-        """The model of that (resolved) name, loaded while it is held.
+    async def hold(self, name: str, *, keep_s: float | None = None) -> AsyncGenerator[Model]:
+        """The model of that (resolved) name, loaded while it is held, and for `keep_s` afterwards if one is given.
 
         Raises: StoreError, EngineError.
         """
         entry = self._loaded.get(name) or await self._load(name)
         entry.n_held += 1
+        entry.keep_s = entry.keep_s if keep_s is None else keep_s
         try:
             yield entry.model
         except EngineClosed:
@@ -89,10 +94,9 @@ class Pool:
 
     async def unload_idle(self, now: float) -> None:
         """Close what nobody asked for during `keep_s`. `now` is on the monotonic clock."""
-        if self.keep_s is None:
-            return
         for name, entry in list(self._loaded.items()):
-            if entry.n_held == 0 and now - entry.idle_since >= self.keep_s:
+            keep_s = self.keep_s if entry.keep_s is None else entry.keep_s
+            if keep_s is not None and entry.n_held == 0 and now - entry.idle_since >= keep_s:
                 await self.unload(name)
 
     async def close(self) -> None:

@@ -17,7 +17,7 @@ from starlette.responses import Response, StreamingResponse
 
 from bethink.errors import BethinkError
 from bethink.model import Model
-from bethink.server.answering import Answering, Running, new_id, run
+from bethink.server.answering import Answering, Running, new_id, refuse_longer, run
 from bethink.server.asks import Dialect, Envelope, Teller
 from bethink.server.limits import Limits, read_limited
 from bethink.server.pool import Pool
@@ -65,7 +65,7 @@ class Service:
     async def _stream(self, answering: Answering, name: str, dialect: Dialect, teller: Teller) -> Response:
         """The first part is waited for before the status is sent, so that what fails at once is an error and no
         stream."""
-        bytes_of = self._bytes(answering, name, teller)
+        bytes_of = self._bytes(answering, name, dialect, teller)
         first = await anext(bytes_of)
 
         async def body() -> AsyncIterator[bytes]:
@@ -79,9 +79,10 @@ class Service:
         headers = {"cache-control": "no-cache", "x-accel-buffering": "no", **_headers(answering)}
         return StreamingResponse(body(), media_type=dialect.media_type, headers=headers)
 
-    async def _bytes(self, answering: Answering, name: str, teller: Teller) -> AsyncGenerator[bytes]:
+    async def _bytes(self, answering: Answering, name: str, dialect: Dialect, teller: Teller) -> AsyncGenerator[bytes]:
         results: list[Result] = []
         has_begun = False
+        alive = ALIVE if dialect.media_type == "text/event-stream" else b""
         try:
             async with (
                 self._held(answering, name) as model,
@@ -90,7 +91,7 @@ class Service:
                 async for item in _with_pulse(parts):
                     said = list(teller.begin()) if not has_begun else []
                     has_begun = True
-                    said += [ALIVE] if item is None else list(teller.tell(*item))
+                    said += [alive] if item is None else list(teller.tell(*item))
                     if said:
                         yield b"".join(said)
             yield b"".join(teller.end(results))
@@ -101,7 +102,8 @@ class Service:
 
     @contextlib.asynccontextmanager
     async def _held(self, answering: Answering, name: str) -> AsyncGenerator[Model]:
-        async with self.pool.hold(name) as model:
+        async with self.pool.hold(name, keep_s=answering.ask.keep_s) as model:
+            refuse_longer(answering.ask, model)
             with self.running.listed(answering):
                 yield model
 
