@@ -113,7 +113,7 @@ class CountBody(Knobs):
     """What a request and the counting of its tokens have in common."""
 
     model: str = ""
-    messages: Annotated[list[Turn], Field(min_length=1)]
+    messages: Annotated[list[Turn], Field(min_length=1, fail_fast=True)]
     system: str | list[TextBlock] | None = None
     tools: list[ToolSpec] | None = None
     tool_choice: ToolChoice | None = None

@@ -14,10 +14,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from bethink.server.asks import Dialect
-from bethink.server.dialects import dialects
+from bethink.server.dialects import dialects, responses_in
 from bethink.server.routes import ollama
 from bethink.server.routes.models import list_models, show_model
 from bethink.server.routes.requests import control_chat, control_request
+from bethink.server.routes.responses import response_routes
 from bethink.server.service import Service
 
 TIDY_S = 5.0
@@ -28,10 +29,12 @@ LOADING = {"/api/chat": "messages", "/api/generate": "prompt"}
 def create_app(service: Service, home: Path | None = None) -> Starlette:
     """The whole server as one ASGI application. It closes the service's models when it stops. What it keeps stands in
     `home`, or in memory without one."""
-    asking = {path: _asking(service, dialect, prefix) for path, dialect, prefix in dialects(home)}
+    responses = responses_in(home)
+    asking = {path: _asking(service, dialect, prefix) for path, dialect, prefix in dialects(responses)}
     for path, field in LOADING.items():
         asking[path] = ollama.loading(field, asking[path])
     routes = [Route(path, ask, methods=["POST"]) for path, ask in asking.items()]
+    routes += response_routes(responses)
     routes += [
         Route("/v1/models", list_models),
         Route("/v1/models/{model:path}", show_model),

@@ -6,6 +6,7 @@ Owns the seam between wire and engine room. Refuses to know any dialect.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -14,6 +15,8 @@ from bethink.server.telling import Part
 from bethink.types import Completion, Request, Result
 
 MAX_CHOICES = 128
+OWNER: ContextVar[str] = ContextVar("owner", default="")
+"""Whose request is being read: what a dialect keeps for one owner, no other finds. Empty: nobody asked for a key."""
 
 
 class BadField(UsageError):

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
+import pydantic_core
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
@@ -18,6 +19,7 @@ from bethink.server.asks import BadField
 
 Body = TypeVar("Body", bound=BaseModel)
 MAX_STOPS = 16
+MAX_NAME = 80
 _THOUGHT = re.compile(r"\s*<think>(.*?)</think>\s*", re.DOTALL)
 _MEDIA = re.compile(r"(image|audio|video|file|document)", re.IGNORECASE)
 
@@ -36,15 +38,15 @@ def read_body(model: type[Body], body: bytes, refused: Mapping[str, str] | None 
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
-        raise _explained(error, refused or {}) from None
+        raise _explained(error, body, refused or {}) from None
 
 
-def _explained(error: ValidationError, refused: Mapping[str, str]) -> UsageError:
+def _explained(error: ValidationError, body: bytes, refused: Mapping[str, str]) -> UsageError:
     """The deepest error is the one meant: the others are of the alternatives that a union also tried."""
     first = max(error.errors(include_url=False), key=lambda e: len(e["loc"]))
     if first["type"] == "json_invalid":
         return UsageError(f"the body is no JSON: {first['msg'].removeprefix('Invalid JSON: ')}", "send one JSON object")
-    field = _path(first)
+    field = _path(first, body)
     if not field:
         return UsageError("the body must be one JSON object", "see /openapi.json")
     if first["type"] == "extra_forbidden":
@@ -58,6 +60,10 @@ def _explained(error: ValidationError, refused: Mapping[str, str]) -> UsageError
         return BadField(
             field, f"{field}: this server's models read text, not {kind!r}", "send text", code="unsupported_content"
         )
+    if first["type"] == "union_tag_invalid":
+        told = first.get("ctx", {})
+        wanted = f"what is known here: {told.get('expected_tags', '')}"
+        return BadField(field, f"{field}: the type {str(told.get('tag'))[:60]!r} is not known here", wanted)
     return BadField(field, f"{field}: {first['msg'][:1].lower()}{first['msg'][1:]}{_shown(first['input'])}")
 
 
@@ -74,16 +80,40 @@ def _media(error: ErrorDetails, field: str) -> str | None:
     return kind if is_kind and isinstance(kind, str) and len(kind) < 40 and _MEDIA.search(kind) else None
 
 
-def _path(error: ErrorDetails) -> str:
-    """As a client spells it; the names of union members that pydantic adds are left away."""
-    return ".".join(
-        str(part)
-        for part in error["loc"]
-        if isinstance(part, int) or (re.fullmatch(r"[a-z_][a-z_0-9]*", part) and part not in _UNION_MEMBERS)
-    )
+def _path(error: ErrorDetails, body: bytes) -> str:
+    """As the client spelled it: the names of union members that pydantic adds are left away."""
+    try:
+        given: Any = pydantic_core.from_json(body)
+    except ValueError:
+        given = None
+    return ".".join(str(part)[:MAX_NAME] for part in _walked(given, error["loc"])[1])
 
 
-_UNION_MEMBERS = frozenset({"str", "int", "bool", "float", "dict", "list", "constrained-str"})
+def _walked(value: Any, loc: tuple[int | str, ...]) -> tuple[int, tuple[int | str, ...]]:
+    """The parts of `loc` that lead through `value`, and how many had to be left away; the fewest win."""
+    if not loc:
+        return 0, ()
+    part, rest = loc[0], loc[1:]
+    n, path = _walked(value, rest)
+    ways = [(n + 1, path)]
+    inner = _inside(value, part)
+    if inner is not _NOTHING:
+        n, path = _walked(inner, rest)
+        ways.append((n, (part, *path)))
+    elif not rest and isinstance(value, dict):
+        ways.append((0, (part,)))  # what is missing
+    return min(ways, key=lambda way: way[0])
+
+
+_NOTHING: Any = object()
+
+
+def _inside(value: Any, part: int | str) -> Any:
+    if isinstance(value, dict):
+        return value.get(part, _NOTHING)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]  # any JSON
+    if isinstance(value, list) and isinstance(part, int) and part < len(value):  # pyright: ignore[reportUnknownArgumentType]  # any JSON
+        return value[part]  # pyright: ignore[reportUnknownVariableType]  # any JSON
+    return _NOTHING
 
 
 def split_thought(content: str) -> tuple[str | None, str]:

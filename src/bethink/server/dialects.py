@@ -5,17 +5,25 @@ from __future__ import annotations
 from pathlib import Path
 
 from bethink.server.asks import Dialect
+from bethink.server.response_store import ResponseStore
 from bethink.server.wire.chat import Chat
 from bethink.server.wire.messages import Messages
 from bethink.server.wire.ollama_chat import OllamaChat
 from bethink.server.wire.ollama_generate import OllamaGenerate
+from bethink.server.wire.responses import Responses
 
 
-def dialects(home: Path | None) -> tuple[tuple[str, Dialect, str], ...]:
-    """Path, dialect, and what ids begin with. What a dialect keeps stands in `home`, or in memory without one."""
+def dialects(responses: ResponseStore) -> tuple[tuple[str, Dialect, str], ...]:
+    """Path, dialect, and what ids begin with."""
     return (
         ("/v1/chat/completions", Chat(), "chatcmpl-"),
+        ("/v1/responses", Responses(responses), "resp_"),
         ("/v1/messages", Messages(), "msg_"),
         ("/api/chat", OllamaChat(), "chat_"),
         ("/api/generate", OllamaGenerate(), "gen_"),
     )
+
+
+def responses_in(home: Path | None) -> ResponseStore:
+    """In memory without a home."""
+    return ResponseStore(None if home is None else home / "responses")

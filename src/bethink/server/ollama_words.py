@@ -21,7 +21,7 @@ from bethink.server.bodies import Strict, stops
 from bethink.server.drawing import MAX_TOP_LOGPROBS, MinP, Penalty, Repetition, TopK, TopP, drawn, wanted_logprobs
 from bethink.server.extension import extension, progress
 from bethink.server.knobs import Knobs
-from bethink.server.openai_words import logprob
+from bethink.server.openai_words import finish_reason, logprob
 from bethink.server.telling import Aside
 from bethink.types import Drawing, Result, TokenLogprob
 
@@ -178,7 +178,7 @@ def final(result: Result) -> dict[str, Any]:
     first_s = timing.load_s if timing.first_token_s is None else timing.first_token_s
     return {
         "done": True,
-        "done_reason": "length" if result.finish_reason == "length" else "stop",
+        "done_reason": "length" if finish_reason(result) == "length" else "stop",
         "total_duration": _ns(timing.total_s),
         "load_duration": _ns(timing.load_s),
         "prompt_eval_count": used.prompt_tokens,

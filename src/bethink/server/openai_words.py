@@ -9,7 +9,9 @@ from bethink.errors import BethinkError
 from bethink.server.asks import BadField
 from bethink.types import Result, TokenLogprob
 
-FINISH: dict[str, str] = {"length": "length", "tool_calls": "tool_calls"}
+CUT = frozenset({"length", "deadline", "loop"})
+"""Why an answer ended in its middle. Dialects have one word for it, `length`; which of them it was stands under
+`bethink`."""
 IMPOSSIBLE = -9999.0
 """What OpenAI says where the logprob is not known."""
 
@@ -28,7 +30,9 @@ def openai_error(error: BethinkError) -> Mapping[str, Any]:
 
 
 def finish_reason(result: Result) -> str:
-    return FINISH.get(result.finish_reason, "stop")
+    if result.finish_reason == "tool_calls":
+        return "tool_calls"
+    return "length" if result.finish_reason in CUT else "stop"
 
 
 def usage(results: Sequence[Result]) -> dict[str, Any]:

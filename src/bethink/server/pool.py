@@ -31,9 +31,9 @@ class Loaded:
 
 @dataclass(slots=True)
 class Pool:
-    """`load` fetches nothing and may take long; it runs in a thread. `known` lists what could be loaded, `card` says what
-    is known of it. `keep_s` is how long an idle model stays (None: until its memory is needed); `default` answers to no
-    name at all."""
+    """`load` fetches nothing and may take long; it runs in a thread. `known` lists what could be loaded, `card` says
+    what is known of it. `keep_s` is how long an idle model stays (None: until its memory is needed); `default` answers
+    to no name at all."""
 
     load: Callable[[str], Model]
     known: Callable[[], tuple[str, ...]]

@@ -102,7 +102,7 @@ class ChosenTool(Strict):
 
 class ChatBody(Knobs, Draws):
     model: str = ""
-    messages: Annotated[list[ChatMessage], Field(min_length=1)]
+    messages: Annotated[list[ChatMessage], Field(min_length=1, fail_fast=True)]
     stream: bool = False
     stream_options: StreamOptions | None = None
     max_tokens: Annotated[int, Field(ge=1)] | None = None

@@ -23,6 +23,7 @@ from bethink.server.bodies import read_body, stops
 from bethink.server.drawing import drawn
 from bethink.server.extension import extension, progress
 from bethink.server.knobs import Knobs, shows_thought
+from bethink.server.openai_words import finish_reason
 from bethink.server.telling import Answer, Aside, Call, Part, Thought
 from bethink.types import Result, Started
 
@@ -78,7 +79,7 @@ def signature(thought: str) -> str:
 
 
 def stop_reason(result: Result) -> str:
-    return STOP_REASONS.get(result.finish_reason, "end_turn")
+    return STOP_REASONS.get(finish_reason(result), "end_turn")
 
 
 @dataclass(slots=True)

@@ -66,7 +66,7 @@ class ToolSpec(Strict):
 
 
 class ChatBody(OllamaBody):
-    messages: Annotated[list[Turn], Field(min_length=1)]
+    messages: Annotated[list[Turn], Field(min_length=1, fail_fast=True)]
     tools: list[ToolSpec] | None = None
 
 
