@@ -62,6 +62,7 @@ class TracedPath:
     purpose: str = ""
     passed: bool | None = None
     why: str = ""
+    tool_calls: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
 
 
 @dataclass(slots=True)
@@ -208,6 +209,7 @@ def result_record(result: Result) -> dict[str, Any]:
         "thinking": result.thinking,
         "closed_by": result.closed_by,
         "finish_reason": result.finish_reason,
+        "tool_calls": [asdict(call) for call in result.tool_calls],
         "verdict": {
             "kind": verdict.kind,
             "passed": verdict.passed,

@@ -56,12 +56,12 @@ class Message:
 class Sampling:
     """How an engine draws tokens in one `start`.
 
-    `temperature` 0 is greedy. `top_k` 0 and `top_p` 1 and `min_p` 0 are off. `stop_ids` end the stream; the stop token
-    itself is yielded last. `max_tokens` counts sampled tokens. `seed` makes a request alone on an engine repeatable.
-    `json_schema` constrains decoding where `EngineInfo.capabilities` holds `"json_schema"`. `logprobs` asks for that of
-    each sampled token, `top_logprobs` for so many likely others beside it (`"top_logprobs"`). The penalties (0, and 1 for
-    `repetition_penalty`, are off; `"penalties"`) are the engine's own, over what it samples in this start.
-    """
+    `temperature` 0 is greedy. `top_k` 0 and `top_p` 1 and `min_p` 0 are off. `stop_ids` end the stream; the stop
+    token itself is yielded last. `max_tokens` counts sampled tokens. `seed` makes a request alone on an engine
+    repeatable. `json_schema` constrains decoding where `EngineInfo.capabilities` holds `"json_schema"`. `logprobs`
+    asks for that of each sampled token, `top_logprobs` for so many likely others beside it (`"top_logprobs"`). The
+    penalties (0, and 1 for `repetition_penalty`, are off; `"penalties"`) are the engine's own, over what it samples
+    in this start."""
 
     temperature: float = 0.0
     top_p: float = 1.0
@@ -82,9 +82,8 @@ class Sampling:
 class Drawing:
     """How a request wants its tokens drawn; None is the profile's default.
 
-    `stop` are texts that end the answer and are no part of it; they are never looked for inside a thought or a tool call.
-    `logprobs`: None off, 0 the logprob of each token of the answer, n the n most likely beside it.
-    """
+    `stop` are texts that end the answer and are no part of it; they are never looked for inside a thought or a tool
+    call. `logprobs`: None off, 0 the logprob of each token of the answer, n the n most likely beside it."""
 
     top_p: float | None = None
     top_k: int | None = None

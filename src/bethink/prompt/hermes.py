@@ -1,10 +1,9 @@
-"""Tools in Hermes form: how they are shown to a model, how calls and their results stand in a dialogue, and how a call is
-read back from what a model wrote.
+"""Tools in Hermes form: how they are shown to a model, how calls and their results stand in a dialogue, and how a
+call is read back from what a model wrote.
 
-Owns the form. A model's own template has the first word on how tools are shown; what it does not know is said in messages
-here. Reading is lenient where only one meaning is possible (a missing brace, a fence, several calls in one tag) and takes
-nothing else for a call: a wrong name, half an object, prose about calls stay text.
-"""
+Owns the form. A model's own template has the first word on how tools are shown; what it does not know is said in
+messages here. Reading is lenient where only one meaning is possible (a missing brace, a fence, several calls in one
+tag) and takes nothing else for a call: a wrong name, half an object, prose about calls stay text."""
 
 from __future__ import annotations
 
@@ -181,5 +180,3 @@ def _refuse(constant: str) -> NoReturn:
 
 
 _DECODER = json.JSONDecoder(parse_constant=_refuse)
-
-

@@ -1,9 +1,8 @@
 """What a chat template is given: one mapping a turn, tools in the form the template knows, or said in messages.
 
-Templates differ in what they know of tools. One that reads `tools` is given them; else the system message says how to call.
-One that reads `tool_calls` is given those; else they stand in the content. One that knows no role "tool" gets results as
-the user's words.
-"""
+Templates differ in what they know of tools. One that reads `tools` is given them; else the system message says how to
+call. One that reads `tool_calls` is given those; else they stand in the content. One that knows no role "tool" gets
+results as the user's words."""
 
 from __future__ import annotations
 
@@ -20,7 +19,8 @@ _LEADING_THOUGHT = re.compile(r"\s*<think>.*?</think>\s*", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One mapping for the template. `source` is the index of the message whose content it holds; None: it holds more."""
+    """One mapping for the template. `source` is the index of the message whose content it holds; None: it holds
+    more."""
 
     said: Mapping[str, object]
     source: int | None

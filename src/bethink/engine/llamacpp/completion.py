@@ -21,8 +21,8 @@ _RANDOM_SEED = 0xFFFF_FFFF
 """llama.cpp reads this seed as "choose one"."""
 
 PENALTY_WINDOW = 64
-"""Penalties count the last so many tokens, which at first are the prompt's: llama.cpp's own default. More would hold the
-end of every earlier turn against the end of this one."""
+"""Penalties count the last so many tokens, which at first are the prompt's: llama.cpp's own default. More would hold
+the end of every earlier turn against the end of this one."""
 
 
 @dataclass(frozen=True, slots=True)
