@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any, cast
@@ -186,12 +186,12 @@ class Directory:
             return _key(connection, found.id)
 
     @contextmanager
-    def _reading(self) -> Iterator[Connection]:
+    def _reading(self) -> Generator[Connection]:
         with database_errors("the accounts cannot be read"), reading(self._engine).begin() as connection:
             yield connection
 
     @contextmanager
-    def _changing(self) -> Iterator[Connection]:
+    def _changing(self) -> Generator[Connection]:
         with database_errors("the accounts cannot be changed"), self._engine.begin() as connection:
             yield connection
             bump(connection)
@@ -199,7 +199,7 @@ class Directory:
 
 
 @contextmanager
-def _taken(message: str) -> Iterator[None]:
+def _taken(message: str) -> Generator[None]:
     try:
         yield
     except IntegrityError as error:
