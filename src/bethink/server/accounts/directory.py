@@ -64,6 +64,11 @@ class Directory:
             rows = connection.execute(select(workspaces).order_by(workspaces.c.created_us, workspaces.c.name))
             return [workspace_of(row) for row in rows.mappings()]
 
+    def workspace(self, name: str) -> Workspace:
+        """Raises: UnknownAccount."""
+        with self._reading() as connection:
+            return _workspace(connection, name)
+
     def change_workspace(
         self, name: str, *, limits: Limits | None = None, logs_content: bool | None = None
     ) -> Workspace:

@@ -47,9 +47,7 @@ def test_down_and_up_again_leaves_nothing_and_then_everything(url: str, tmp_path
 def test_several_processes_may_open_a_new_database_at_once(url: str, tmp_path: Path) -> None:
     start = tmp_path / "start"
     command = [sys.executable, opening_process.__file__, url, str(tmp_path), str(start)]
-    processes = [
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(4)
-    ]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(4)]
     for process in processes:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"

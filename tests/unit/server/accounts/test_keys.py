@@ -81,7 +81,17 @@ def test_every_wrong_key_gets_the_same_words(accounts: Accounts) -> None:
     other = new_secret(made.key.id)  # the right id, a whole key, another secret
     nobody = new_secret(new_key_id())
     words = set[tuple[str, str]]()
-    for wrong in ("", "sk-123", made.secret[:-1], made.secret + "a", made.secret.upper(), other, nobody, "\ud800", "é" * 54):
+    for wrong in (
+        "",
+        "sk-123",
+        made.secret[:-1],
+        made.secret + "a",
+        made.secret.upper(),
+        other,
+        nobody,
+        "\ud800",
+        "é" * 54,
+    ):
         with pytest.raises(UnknownKey) as refused:
             accounts.identify(wrong)
         words.add((str(refused.value), refused.value.hint))
@@ -198,7 +208,9 @@ def test_limits_are_changed_as_a_whole(accounts: Accounts) -> None:
     accounts.directory.create_key("ci", limits=Limits(requests_per_minute=60))
     assert accounts.directory.change_key("ci", limits=Limits(concurrency=2)).limits == Limits(concurrency=2)
     assert accounts.directory.change_key("ci").limits == Limits(concurrency=2)
-    assert accounts.directory.change_workspace("default", limits=Limits(tokens_per_month=5)).limits.tokens_per_month == 5
+    assert (
+        accounts.directory.change_workspace("default", limits=Limits(tokens_per_month=5)).limits.tokens_per_month == 5
+    )
 
 
 @pytest.mark.parametrize("name", ["", "  ", "a\nb", "a\x1b[31m", "nul\x00", "\ud800", "x" * 101])

@@ -182,9 +182,7 @@ async def test_many_tasks_at_once_never_pass_a_limit(accounts: Accounts, line: L
     assert accounts.usage("key")[0].n_requests == n_done
 
 
-STEPS = st.lists(
-    st.tuples(st.floats(0, 40), st.integers(0, 60), st.one_of(st.none(), st.integers(0, 90))), max_size=40
-)
+STEPS = st.lists(st.tuples(st.floats(0, 40), st.integers(0, 60), st.one_of(st.none(), st.integers(0, 90))), max_size=40)
 
 
 @given(
