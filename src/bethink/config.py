@@ -55,7 +55,8 @@ class Settings:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
-        """BETHINK_HOME moves the home, BETHINK_DATABASE names a database of keys and usage; HF_ENDPOINT, HF_TOKEN and MODELSCOPE_ENDPOINT are what their own tools read.
+        """BETHINK_HOME moves the home, BETHINK_DATABASE names a database of keys and usage; HF_ENDPOINT, HF_TOKEN and
+        MODELSCOPE_ENDPOINT are what their own tools read.
 
         Raises: UsageError: BETHINK_TRACES_MB is no number.
         """

@@ -1,7 +1,7 @@
 """`Accounts`: who may ask a server what, and what they used. The one thing that the rest of the server holds.
 
-Knows no HTTP. A request is identified and admitted from memory, in microseconds, and counted in the database before it is
-said to be finished: a kill at any moment loses no finished request, and one that had not finished was not used.
+Knows no HTTP. A request is identified and admitted from memory, in microseconds, and counted in the database before
+it is said to be finished: a kill at any moment loses no finished request, and one that had not finished was not used.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class _Known:
 
 
 class Accounts:
-    """Open it with `Accounts.open`, and close it. `identify`, `admit` and tickets may be used from any thread or loop."""
+    """Open it with `Accounts.open`, and close it. `identify`, `admit` and tickets are for any thread and any loop."""
 
     def __init__(self, engine: Engine, clock: Clock, refresh_s: float) -> None:
         self._engine = engine
@@ -162,7 +162,7 @@ class Accounts:
         key: str | None = None,
         model: str | None = None,
     ) -> list[UsageRow]:
-        """Sums, from `since` (included) to `until` (not). `workspace` and `key` are ids. Blocks: call it in a thread."""
+        """Sums, from `since` (included) to `until` (not). `workspace` and `key` are ids. Blocks: use a thread."""
         return usage_rows(self._reading, by, since, until, workspace=workspace, key=key, model=model)
 
     def rows(

@@ -1,10 +1,10 @@
 """Decides whether a request may begin now, by the limits of its key and of its workspace; in memory, in microseconds.
 
-What always holds, however many requests come at once: within any minute no holder of a limit was let in more often than
-it says, nor with more tokens than it says (as estimated; what a request used beyond its estimate counts from when it
-ended), never more are under way than it says, and what is used, being used and asked for this month stays within it. A
-request that is refused has taken nothing. Waiting `retry_after_s` is enough when nothing else happens meanwhile, but for
-requests under way, whose end nobody knows.
+What always holds, however many requests come at once: within any minute no holder of a limit was let in more often
+than it says, nor with more tokens than it says (as estimated; what a request used beyond its estimate counts from when
+it ended), never more are under way than it says, and what is used, being used and asked for this month stays within it.
+A request that is refused has taken nothing. Waiting `retry_after_s` is enough when nothing else happens meanwhile, but
+for requests under way, whose end nobody knows.
 
 Limits are held by one process: several servers on one database share the monthly ones (to within a second or so) and
 nothing else.

@@ -1,8 +1,8 @@
 """Opens the database of accounts: SQLite in the home, or PostgreSQL by URL; brought to the newest form first.
 
-What always holds: a SQLite file is in WAL mode with `synchronous=FULL` (a commit survives a power cut), foreign keys are
-checked, and a transaction that writes takes the write lock when it begins, so that it never fails halfway for a lock. Two
-processes may open a new database at the same moment. No error and no log shows a password.
+What always holds: a SQLite file is in WAL mode with `synchronous=FULL` (a commit survives a power cut), foreign keys
+are checked, and a transaction that writes takes the write lock when it begins, so that it never fails halfway for a
+lock. Two processes may open a new database at the same moment. No error and no log shows a password.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from sqlite3 import Connection as SQLiteConnection
 from typing import Any
@@ -49,7 +49,7 @@ def open_database(url: str | None, home: Path) -> Engine:
 
 
 @contextlib.contextmanager
-def database_errors(what: str) -> Iterator[None]:
+def database_errors(what: str) -> Generator[None]:
     """The database's own errors as ours, without the statement and its values."""
     try:
         yield
@@ -97,14 +97,14 @@ def _sqlite(where: URL) -> Engine:
     engine = create_engine(where, connect_args={"timeout": BUSY_S})
 
     @event.listens_for(engine, "connect")
-    def configure(connection: SQLiteConnection, _record: object) -> None:  # pyright: ignore[reportUnusedFunction]  # called by the event
+    def configure(connection: SQLiteConnection, _record: object) -> None:
         connection.isolation_level = None  # transactions are begun below, not guessed by the driver
         _to_wal(connection)
         for setting in ("synchronous=FULL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {setting}")
 
     @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:  # pyright: ignore[reportUnusedFunction]  # called by the event
+    def begin(connection: Connection) -> None:
         is_reading = connection.get_execution_options().get(_READS, False)
         connection.exec_driver_sql("BEGIN" if is_reading else "BEGIN IMMEDIATE")
 
@@ -136,7 +136,7 @@ def _postgresql(where: URL) -> Engine:
         ) from error
 
     @event.listens_for(engine, "connect")
-    def configure(connection: Any, _record: object) -> None:  # pyright: ignore[reportUnusedFunction]  # called by the event
+    def configure(connection: Any, _record: object) -> None:
         """A server may be set to confirm commits that it has not written: not for a ledger."""
         with connection.cursor() as cursor:
             cursor.execute("SHOW synchronous_commit")

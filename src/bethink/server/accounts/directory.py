@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any, cast
@@ -63,6 +63,11 @@ class Directory:
         with self._reading() as connection:
             rows = connection.execute(select(workspaces).order_by(workspaces.c.created_us, workspaces.c.name))
             return [workspace_of(row) for row in rows.mappings()]
+
+    def workspace(self, name: str) -> Workspace:
+        """Raises: UnknownAccount."""
+        with self._reading() as connection:
+            return _workspace(connection, name)
 
     def change_workspace(
         self, name: str, *, limits: Limits | None = None, logs_content: bool | None = None
@@ -186,12 +191,12 @@ class Directory:
             return _key(connection, found.id)
 
     @contextmanager
-    def _reading(self) -> Iterator[Connection]:
+    def _reading(self) -> Generator[Connection]:
         with database_errors("the accounts cannot be read"), reading(self._engine).begin() as connection:
             yield connection
 
     @contextmanager
-    def _changing(self) -> Iterator[Connection]:
+    def _changing(self) -> Generator[Connection]:
         with database_errors("the accounts cannot be changed"), self._engine.begin() as connection:
             yield connection
             bump(connection)
@@ -199,7 +204,7 @@ class Directory:
 
 
 @contextmanager
-def _taken(message: str) -> Iterator[None]:
+def _taken(message: str) -> Generator[None]:
     try:
         yield
     except IntegrityError as error:

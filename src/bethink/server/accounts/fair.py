@@ -1,16 +1,16 @@
 """`FairQueue`: who is next when the engine is full. Pure asyncio; times and databases are no part of it.
 
-What always holds: never more than `slots` are let in at once; whoever waits is let in as soon as a slot is free; the next
-is of the key that has the fewest under way, and among those, of the one whose turn is longest ago, so that keys take
-turns whatever one of them sends; requests of low priority (batches) are let in only when nobody else waits; whoever stops
-waiting leaves no trace, and a slot given to somebody who has just left goes to the next.
+What always holds: never more than `slots` are let in at once; whoever waits is let in as soon as a slot is free; the
+next is of the key that has the fewest under way, and among those, of the one whose turn is longest ago, so that keys
+take turns whatever one of them sends; requests of low priority (batches) are let in only when nobody else waits;
+whoever stops waiting leaves no trace, and a slot given to somebody who has just left goes to the next.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -89,7 +89,7 @@ class FairQueue:
         return Pass(self, key)
 
     @asynccontextmanager
-    async def slot(self, key: str, *, is_low: bool = False) -> AsyncIterator[None]:
+    async def slot(self, key: str, *, is_low: bool = False) -> AsyncGenerator[None]:
         """Raises: Overloaded."""
         held = await self.acquire(key, is_low=is_low)
         try:

@@ -1,4 +1,4 @@
-"""Brings a database to the newest form, or back. Imported only when there is something to do: alembic takes its time."""
+"""Brings a database to the newest form, or back. Imported only when that is needed: alembic takes its time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def downgrade(connection: Connection, to: str = "base") -> None:
 def is_known(revision: str) -> bool:
     """Whether this bethink has the migration that left a database in that form."""
     try:
-        return ScriptDirectory(str(MIGRATIONS)).get_revision(revision) is not None
+        return bool(ScriptDirectory(str(MIGRATIONS)).get_revision(revision))
     except CommandError:
         return False
 

@@ -1,8 +1,8 @@
 """What a token costs, by model, by what it was for, and from when; and what a request therefore cost.
 
 Money is exact: prices are millionths of a unit for a million tokens, costs are 10⁻⁹ of a unit, both integers. Which
-unit is the operator's choice; bethink never converts. What was sampled and dropped (probes, discarded) costs as thinking,
-so that what is billed is what `usage.completion_tokens` says.
+unit is the operator's choice; bethink never converts. What was sampled and dropped (probes, discarded) costs as
+thinking, so that what is billed is what `usage.completion_tokens` says.
 """
 
 from __future__ import annotations

@@ -114,8 +114,8 @@ ledger = Table(
     Column("finished_us", BigInteger, nullable=False, index=True),
     Column("cost_nano", BigInteger, nullable=True),
 )
-"""One row for each finished request. `key_id` is null for the person on this machine, `cost_nano` (10⁻⁹ of the unit that
-prices are in) where the model had no price then."""
+"""One row for each finished request. `key_id` is null for the person on this machine, `cost_nano` (10⁻⁹ of the unit
+that prices are in) where the model had no price then."""
 
 months = Table(
     "bt_months",

@@ -1,7 +1,7 @@
 """What was used: the ledger summed by day, key, user, model, workspace or request, and as CSV.
 
-Days and months are those of UTC. Cost is exact, in the unit that prices are in; rows whose model had no price are counted
-beside it, never taken for free.
+Days and months are those of UTC. Cost is exact, in the unit that prices are in; rows whose model had no price are
+counted beside it, never taken for free.
 """
 
 from __future__ import annotations
@@ -139,8 +139,9 @@ def write_csv(
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(field.name for field in fields(kind))
     n_rows = 0
-    for n_rows, row in enumerate(rows, start=1):
+    for row in rows:
         writer.writerow([_cell(value) for value in cast("Sequence[object]", astuple(row))])
+        n_rows += 1
     return n_rows
 
 

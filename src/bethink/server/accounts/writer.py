@@ -35,7 +35,7 @@ class _Waiting:
 
 
 class LedgerWriter:
-    """`refresh` is called on the writer's thread at least every `refresh_s`; what it raises of the database is logged."""
+    """`refresh` is called on the writer's thread at least every `refresh_s`; its errors of the database are logged."""
 
     def __init__(self, engine: Engine, use: MonthlyUse, refresh: Callable[[], None], refresh_s: float) -> None:
         self._engine = engine
