@@ -6,7 +6,6 @@ A question without words loads the model (or, with `keep_alive: 0`, unloads it),
 
 from __future__ import annotations
 
-import math
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,11 +16,14 @@ from starlette.responses import Response
 from starlette.types import Message, Receive
 
 from bethink.errors import BethinkError
+from bethink.server.accounts import LOCAL, Principal
+from bethink.server.asks import BadField
 from bethink.server.bodies import Strict, read_body
 from bethink.server.cards import Card
 from bethink.server.limits import read_limited
 from bethink.server.ollama_words import ollama_error, seconds_of
 from bethink.server.pool import Loaded
+from bethink.server.record import Record
 from bethink.server.service import Service, json_response
 
 API_VERSION = "0.12.11"
@@ -41,8 +43,8 @@ class ShowBody(Strict):
 
 
 async def list_tags(http: Http) -> Response:
-    pool = _service(http).pool
-    names = [*pool.known(), *pool.aliases]
+    pool, who = _service(http).pool, _who(http)
+    names = [name for name in (*pool.known(), *pool.aliases) if who.may_use(pool.resolve(name))]
     return json_response({"models": [_tag(name, pool.card(pool.resolve(name))) for name in names]})
 
 
@@ -51,6 +53,7 @@ async def show(http: Http) -> Response:
     try:
         body = read_body(ShowBody, await read_limited(http, service.limits))
         name = service.pool.resolve(body.model or body.name)
+        _who(http).require_model(name)
     except BethinkError as error:
         return json_response(ollama_error(error), status=error.http_status)
     card, loaded = service.pool.card(name), service.pool.loaded.get(name)
@@ -80,10 +83,9 @@ async def version(_: Http) -> Response:
 
 
 async def list_loaded(http: Http) -> Response:
-    pool = _service(http).pool
-    return json_response(
-        {"models": [_running(pool.card(name), entry, pool.keep_s) for name, entry in pool.loaded.items()]}
-    )
+    pool, who = _service(http).pool, _who(http)
+    loaded = [(name, entry) for name, entry in pool.loaded.items() if who.may_use(name)]
+    return json_response({"models": [_running(pool.card(name), entry) for name, entry in loaded]})
 
 
 def loading(field: str, ask: Callable[[Http], Awaitable[Response]]) -> Callable[[Http], Awaitable[Response]]:
@@ -96,21 +98,26 @@ def loading(field: str, ask: Callable[[Http], Awaitable[Response]]) -> Callable[
             given = _object(body)
             if given is None or given.get(field) or given.get("suffix") or not isinstance(given.get("model"), str):
                 return await ask(Http(http.scope, _again(body, http.receive)))
-            return await _load(service, given)
+            return await _load(service, _who(http), given)
         except BethinkError as error:
             return json_response(ollama_error(error), status=error.http_status)
 
     return route
 
 
-async def _load(service: Service, given: dict[str, Any]) -> Response:
+async def _load(service: Service, who: Principal, given: dict[str, Any]) -> Response:
+    """Raises: BethinkError."""
     asked = str(given["model"])
     name = service.pool.resolve(asked)
+    who.require("inference")
+    who.require_model(name)
     keep = given.get("keep_alive")
     keep_s = seconds_of(keep if isinstance(keep, str | int | float) else None)
     reason = "load"
     if keep_s == 0:
         reason = "unload"
+        if name in service.pool.kept:
+            raise BadField("keep_alive", f"{name} is kept in memory by who runs this server", "leave keep_alive away")
         await service.pool.unload(name)
     else:
         async with service.pool.hold(name, keep_s=keep_s):
@@ -143,6 +150,10 @@ def _again(body: bytes, receive: Receive) -> Receive:
     return again
 
 
+def _who(http: Http) -> Principal:
+    return Record.of(http).principal or LOCAL
+
+
 def _service(http: Http) -> Service:
     return http.app.state.service
 
@@ -158,11 +169,10 @@ def _tag(name: str, card: Card) -> dict[str, Any]:
     }
 
 
-def _running(card: Card, entry: Loaded, keep_s: float | None) -> dict[str, Any]:
-    keep = entry.keep_s if entry.keep_s is not None else keep_s
+def _running(card: Card, entry: Loaded) -> dict[str, Any]:
     expires = FOREVER
-    if keep is not None and math.isfinite(keep):
-        expires = _iso(datetime.now(UTC) + timedelta(seconds=min(keep, 1e9)))
+    if entry.keep_s is not None:
+        expires = _iso(datetime.now(UTC) + timedelta(seconds=min(entry.keep_s, 1e9)))
     return {
         "name": card.name,
         "model": card.name,

@@ -10,8 +10,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from bethink.errors import BethinkError
-from bethink.server.asks import OWNER, BadField
+from bethink.server.accounts import LOCAL
+from bethink.server.asks import BadField
 from bethink.server.openai_words import openai_error
+from bethink.server.record import Record
 from bethink.server.response_store import ResponseStore
 from bethink.server.service import json_response
 
@@ -19,15 +21,15 @@ Answered = Callable[[Http, str], dict[str, Any]]
 
 
 def response_routes(store: ResponseStore) -> list[Route]:
-    def show(_: Http, response_id: str) -> dict[str, Any]:
-        return dict(store.find(response_id, OWNER.get()).response)
+    def show(http: Http, response_id: str) -> dict[str, Any]:
+        return dict(store.find(response_id, _owner(http)).response)
 
-    def delete(_: Http, response_id: str) -> dict[str, Any]:
-        store.delete(response_id, OWNER.get())
+    def delete(http: Http, response_id: str) -> dict[str, Any]:
+        store.delete(response_id, _owner(http))
         return {"id": response_id, "object": "response", "deleted": True}
 
     def list_items(http: Http, response_id: str) -> dict[str, Any]:
-        items = list(store.find(response_id, OWNER.get()).items)
+        items = list(store.find(response_id, _owner(http)).items)
         if http.query_params.get("order", "desc") == "desc":
             items.reverse()
         return {
@@ -38,8 +40,8 @@ def response_routes(store: ResponseStore) -> list[Route]:
             "has_more": False,
         }
 
-    def cancel(_: Http, response_id: str) -> dict[str, Any]:
-        store.find(response_id, OWNER.get())
+    def cancel(http: Http, response_id: str) -> dict[str, Any]:
+        store.find(response_id, _owner(http))
         raise BadField("background", f"{response_id} is over", "what still runs: POST /v1/requests/{id}/stop")
 
     path = "/v1/responses/{id}"
@@ -49,6 +51,13 @@ def response_routes(store: ResponseStore) -> list[Route]:
         Route(f"{path}/input_items", _route(list_items), methods=["GET"]),
         Route(f"{path}/cancel", _route(cancel), methods=["POST"]),
     ]
+
+
+def _owner(http: Http) -> str:
+    """Raises: ScopeMissing."""
+    who = Record.of(http).principal or LOCAL
+    who.require("inference")
+    return who.workspace_id
 
 
 def _route(answered: Answered) -> Callable[[Http], Awaitable[Response]]:

@@ -15,7 +15,7 @@ from bethink.engine.scripted import Context, Line, Script, ScriptedEngine, scrip
 from bethink.model import Model, stop_ids
 from bethink.profiles import Profile, load_profiles
 from bethink.prompt import Template, Tokenizer
-from bethink.server.app import create_app
+from bethink.server.app import Surroundings, create_app
 from bethink.server.pool import Pool
 from bethink.server.service import Service
 from bethink.types import ModelRef
@@ -89,7 +89,7 @@ async def serving(
     model = scripted_model(script, profile=profile, **settings)
     pool = Pool(load=lambda _: model, known=lambda: ("scripted",), default="scripted")
     service = Service(pool)
-    app = create_app(service, home)
+    app = create_app(service, Surroundings(home=home))
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
