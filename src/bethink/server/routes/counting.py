@@ -10,13 +10,22 @@ import asyncio
 from starlette.requests import Request as Http
 from starlette.responses import Response
 
-from bethink.errors import BethinkError
+from bethink.errors import BethinkError, ContextFull
+from bethink.model import Model
 from bethink.server.anthropic_turns import read_count
 from bethink.server.limits import read_limited
 from bethink.server.record import Record
 from bethink.server.service import Service, error_response, json_response
 from bethink.server.wire.messages import Messages
 from bethink.types import Request
+
+
+def _count(model: Model, request: Request) -> int:
+    """Raises: UsageError, CapabilityMissing: what would be refused if it were asked, but for its length."""
+    try:
+        return len(model.think(request).trace.prompt_ids)
+    except ContextFull:
+        return len(model.prompt(request, is_thinking=True, comparable=False).ids)
 
 
 async def count_tokens(http: Http) -> Response:
@@ -28,8 +37,8 @@ async def count_tokens(http: Http) -> Response:
         async with service.pool.hold(answering.model) as model:
             request = ask.request
             assert isinstance(request, Request)
-            prompt = await asyncio.to_thread(model.prompt, request, is_thinking=True, comparable=False)
-        return json_response({"input_tokens": len(prompt.ids)})
+            n_tokens = await asyncio.to_thread(_count, model, request)
+        return json_response({"input_tokens": n_tokens})
     except BethinkError as error:
         record.error = error.code
         return error_response(Messages(), error)
