@@ -86,22 +86,23 @@ def _path(error: ErrorDetails, body: bytes) -> str:
         given: Any = pydantic_core.from_json(body)
     except ValueError:
         given = None
-    return ".".join(str(part)[:MAX_NAME] for part in _walked(given, error["loc"])[1])
+    return ".".join(str(part)[:MAX_NAME] for part in _walked(given, error["loc"], error["type"] == "missing")[1])
 
 
-def _walked(value: Any, loc: tuple[int | str, ...]) -> tuple[int, tuple[int | str, ...]]:
-    """The parts of `loc` that lead through `value`, and how many had to be left away; the fewest win."""
+def _walked(value: Any, loc: tuple[int | str, ...], is_missing: bool) -> tuple[int, tuple[int | str, ...]]:
+    """The parts of `loc` that lead through `value`, and how many had to be left away; the fewest win. `is_missing`: the
+    last is not there."""
     if not loc:
         return 0, ()
     part, rest = loc[0], loc[1:]
-    n, path = _walked(value, rest)
+    n, path = _walked(value, rest, is_missing)
     ways = [(n + 1, path)]
     inner = _inside(value, part)
     if inner is not _NOTHING:
-        n, path = _walked(inner, rest)
+        n, path = _walked(inner, rest, is_missing)
         ways.append((n, (part, *path)))
-    elif not rest and isinstance(value, dict):
-        ways.append((0, (part,)))  # what is missing
+    elif is_missing and not rest and isinstance(value, dict):
+        ways.append((0, (part,)))
     return min(ways, key=lambda way: way[0])
 
 

@@ -16,9 +16,11 @@ from bethink.model import Model, stop_ids
 from bethink.profiles import Profile, load_profiles
 from bethink.prompt import Template, Tokenizer
 from bethink.server.app import Surroundings, create_app
+from bethink.server.dialects import dialects_of
 from bethink.server.pool import Pool
+from bethink.server.response_store import ResponseStore
 from bethink.server.service import Service
-from bethink.types import ModelRef
+from bethink.types import ModelRef, Request
 
 PROFILES = {profile.name: profile for profile in load_profiles()}
 PLAIN, NATIVE = PROFILES["qwen2.5"], PROFILES["qwen3"]
@@ -59,6 +61,13 @@ class Served:
     def prompt(self) -> str:
         """What the model read last."""
         return self.engine.starts[-1].text
+
+    def read(self, path: str, body: Mapping[str, Any]) -> Request:
+        """What the dialect at that path makes of a body."""
+        dialect = next(d for p, d, _ in dialects_of(ResponseStore()) if p == path)
+        request = dialect.read(json.dumps(body).encode())[0].request
+        assert isinstance(request, Request)
+        return request
 
     async def post(self, path: str, body: Mapping[str, Any], *, status: int = 200) -> Any:
         answer = await self.client.post(path, json=body)

@@ -211,9 +211,7 @@ def _ollama_body(asked: Question) -> dict[str, Any]:
 
 def _ollama_whole(body: Any) -> Told:
     message = body["message"]
-    calls = [
-        (c["id"], c["function"]["name"], c["function"]["arguments"]) for c in message.get("tool_calls", ())
-    ]
+    calls = [(c["id"], c["function"]["name"], c["function"]["arguments"]) for c in message.get("tool_calls", ())]
     used = (body["prompt_eval_count"], body["eval_count"])
     return Told(message.get("thinking", ""), message["content"], calls, body["done_reason"], used, body["bethink"])
 
