@@ -38,7 +38,7 @@ REFUSED = {
     "options.embedding_only": "leave it away",
 }
 UNIT_S: dict[str, float] = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600}
-_DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h)")
 
 
 class Options(Strict):
@@ -145,7 +145,7 @@ def seconds_of(keep_alive: str | float | None) -> float | None:
     if isinstance(keep_alive, str):
         text = keep_alive.strip()
         sign, text = (-1, text[1:]) if text.startswith("-") else (1, text)
-        if re.fullmatch(r"\d{1,12}", text):
+        if re.fullmatch(r"[0-9]{1,12}", text):
             value = float(text)
         elif len(text) < 60 and re.fullmatch(f"(?:{_DURATION.pattern})+", text):
             value = sum(float(number) * UNIT_S[unit] for number, unit in _DURATION.findall(text))

@@ -1,4 +1,5 @@
-"""OpenAI's chat completions: history in all its forms, thoughts where clients look for them, errors that name a field."""
+"""OpenAI's chat completions: history in all its forms, thoughts where clients look for them, errors that name a
+field."""
 
 from __future__ import annotations
 

@@ -18,7 +18,8 @@ CAN = frozenset({"json_schema", "logprobs"})
 
 
 def script(context: Context) -> Line:
-    """Thinks with prose about a call; then calls where it was shown tools, holds to a schema where one was asked for."""
+    """Thinks with prose about a call; then calls where it was shown tools, holds to a schema where one was asked
+    for."""
     turn = context.text.rsplit("assistant\n", 1)[1]
     if "</think>" not in turn:
         return Line(f"{PROSE} {THOUGHT}\n</think>\n\n{_answer(context)}")
@@ -57,7 +58,8 @@ async def test_every_combination_answers_and_streams_the_same(
     assert bool(whole.thought) == (budget != 0)
     assert whole.bethink["closed_by"] == ("natural" if budget is None else "budget")
     assert whole.bethink["usage"]["thinking_tokens"] <= (10_000 if budget is None else budget)
-    assert "<think>" not in whole.answer and "</think>" not in whole.answer
+    assert "<think>" not in whole.answer
+    assert "</think>" not in whole.answer
     if has_tools:
         assert [(name, arguments) for _, name, arguments in whole.calls] == [("add", {"a": 2, "b": 2})]
         assert whole.finish in {*CALLED, "completed", "stop"}
