@@ -15,8 +15,8 @@ from bethink.server.asks import BadField
 from bethink.server.bodies import Strict
 from bethink.types import Tool, ToolCall
 
-MAX_TOOLS = 128
-Name = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_.:-]{1,128}$")]
+MAX_TOOLS = 256
+Name = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_.-]{1,64}$")]
 
 
 class Function(Strict):
