@@ -83,6 +83,7 @@ def read_block(text: str, tools: Sequence[Tool], *, is_cut: bool = False) -> tup
     body, after = _unfenced(text.strip())
     wishes: list[Wish] = []
     while body:
+        body = body[1:] if body.startswith("{{") else body  # Qwen2.5-Coder's template shows it so, and it is copied
         found = _next_value(body, is_cut=is_cut)
         if found is None:
             break
@@ -91,10 +92,10 @@ def read_block(text: str, tools: Sequence[Tool], *, is_cut: bool = False) -> tup
         if not read or None in read:
             return None
         wishes += [wish for wish in read if wish]
-        body = body.lstrip(" \t\r\n,")
+        body = body.lstrip("} \t\r\n,")  # a brace too many says nothing
     if not wishes:
         return None
-    left = body.lstrip("}] \t\r\n")  # a brace too many says nothing
+    left = body.lstrip("}] \t\r\n")
     return None if left.startswith(("{", "[")) else (wishes, "\n".join(filter(None, (left, after))))
 
 

@@ -20,6 +20,7 @@ from bethink.types import Message, Request, Tool
 from bethink.verify.schema import check_schema
 
 MOST_TOOLS = 256
+CALL_LEAD = "\n\nMy call, or my final answer:\n\n"
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _CHOICES = "one of auto, none, required, function:NAME"
 
@@ -38,6 +39,11 @@ class Form:
     ending: str = ""
     most_calls: int | None = None
     n_logprobs: int | None = None
+
+    def lead(self, of_profile: str) -> str:
+        """What a plain model's answer is begun with after its thought, unseen. A lead that asks for the final answer
+        alone makes small models invent what the tool would have told them."""
+        return "\n\n" if self.opening else CALL_LEAD if self.tools else of_profile
 
     @property
     def is_undecided(self) -> bool:

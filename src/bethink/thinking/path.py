@@ -301,8 +301,7 @@ class Path(Seen):
         else:
             self._force(self.codec.encode(sentence))
             self._show(self.chain.begin_answer())
-            lead = "\n\n" if self.form.opening else self.profile.answer_lead
-            self._force(self.codec.encode(lead), is_silent=True)
+            self._force(self.codec.encode(self.form.lead(self.profile.answer_lead)), is_silent=True)
         self._note_closed(reason, cause)
         self._force(self.answering.begin())
 

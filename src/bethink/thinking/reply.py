@@ -46,7 +46,8 @@ class Reply:
     @property
     def n_held(self) -> int:
         """How many of the last characters that were fed were not shown."""
-        return self._n_after + len(self.trimmer.held) + len(self._held)
+        n_opened = len(OPEN) if self._is_in_call else 0
+        return self._n_after + len(self.trimmer.held) + n_opened + len(self._held)
 
     @property
     def is_full(self) -> bool:
@@ -149,7 +150,7 @@ class Reply:
                 self.calls.append(call)
                 out.append(call)
         self._n_after += len(self.trimmer.held) + n_chars
-        self.trimmer.held = "\n" if self.trimmer.has_text else ""
+        self.trimmer.held = "\n" if self.trimmer.has_text and not self.stop else ""  # it might be a stop text
         self._n_after -= len(self.trimmer.held)
         self._is_behind_call = True
 
@@ -178,6 +179,7 @@ class Reply:
             return bool(begun)
         fence = next((fence for fence in _FENCES if begun.startswith(fence)), "")
         begun = "".join(begun[len(fence) :].split())
+        begun = begun[1:] if begun.startswith("{{") else begun
         return bool(begun or fence) and any(h.startswith(begun) or begun.startswith(h) for h in heads(self.tools))
 
 

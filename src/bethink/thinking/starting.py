@@ -87,7 +87,8 @@ class Paths:
 
     def lead(self, path: PathResult) -> str:
         """What stands before an answer that states the outcome of a thought."""
-        return self.profile.answer_lead if path.thinking and path.closed_by != "budget" else ""
+        lead = self.form.lead(self.profile.answer_lead)
+        return lead if path.thinking and path.closed_by != "budget" else ""
 
     def left_s(self) -> float | None:
         """Seconds until the deadline."""

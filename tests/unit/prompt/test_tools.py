@@ -56,14 +56,12 @@ def test_the_tool_the_call_and_its_result_are_all_in_the_prompt(template: Templa
 
 
 @every_template
-@pytest.mark.parametrize("spelled", [json.dumps, lambda value: json.dumps(value).replace("<", "\\u003c")])
-def test_nothing_of_a_tool_injects_a_marker(template: Template, spelled: object) -> None:
-    assert callable(spelled)
+@pytest.mark.parametrize("spelled", ["<", "\\u003c"])
+def test_nothing_of_a_tool_injects_a_marker(template: Template, spelled: str) -> None:
+    arguments = json.dumps({"city": INJECTION, INJECTION: 1}).replace("<", spelled)
     honest = prompt_of(template, "Z", '{"city": "Z"}')
     schema = {"type": "object", "properties": {INJECTION: {"type": "string", "description": INJECTION}}}
-    hostile = prompt_of(
-        template, INJECTION, str(spelled({"city": INJECTION, INJECTION: 1})), Tool("weather", INJECTION, schema)
-    )
+    hostile = prompt_of(template, INJECTION, arguments, Tool("weather", INJECTION, schema))
     assert [i for i in hostile.ids if i in SPECIAL] == [i for i in honest.ids if i in SPECIAL]
     assert TOKENIZER.decode(hostile.ids) == hostile.text
 

@@ -47,6 +47,8 @@ ONE = [("weather", {"city": "Rome"})]
         f"```json\n{ROME}\n```",  # no tags at all
         f"```\n{ROME}\n```",
         ROME,
+        f"{{{ROME}}}",  # as a template with a slip in it shows it
+        f"<tool_call>\n{{{ROME}}}\n</tool_call>",
         '<tool_call>\n{"name": "weather", "parameters": {"city": "Rome"}}\n</tool_call>',
         '<tool_call>\n{"name": "weather", "arguments": "{\\"city\\": \\"Rome\\"}"}\n</tool_call>',
         '<tool_call>\n{"name": "weather", "city": "Rome"}\n</tool_call>',
@@ -80,14 +82,14 @@ def test_what_is_no_call_stays_text_as_it_stands(written: str) -> None:
 
 
 def test_several_calls_in_one_tag_or_in_several_are_several_calls() -> None:
-    two = [*ONE, ("clock", {})]
+    two: list[tuple[str, object]] = [*ONE, ("clock", {})]
     clock = '{"name": "clock", "arguments": {}}'
     for written in (
         f"{CALL}\n<tool_call>\n{clock}\n</tool_call>",
         f"<tool_call>\n{ROME}\n{clock}\n</tool_call>",
         f"<tool_call>\n[{ROME}, {clock}]\n</tool_call>",
         f"<tool_call>\n{ROME}\n<tool_call>\n{clock}\n</tool_call>",  # the first was not closed
-        f"[{ROME}, {clock}]"[:0] + f"```json\n{ROME}\n{clock}\n```",
+        f"```json\n{ROME}\n{clock}\n```",
     ):
         assert called(read(written)) == two, written
     assert called(read(f"{CALL}{CALL}", most=1)) == ONE
