@@ -1,0 +1,95 @@
+"""The engine's process is killed under load: no client notices anything but a pause."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+import bethink
+from bethink.engine.openvino.engine import OpenVinoEngine
+from bethink.model import Model
+from bethink.server.accounts import Accounts
+from bethink.server.admission import Admission
+from bethink.server.app import Surroundings
+from bethink.server.keys import Keys
+from bethink.server.pool import Pool
+from bethink.server.service import Service
+from tests.unit.server.scripted import Rig, on_a_socket
+
+pytestmark = [pytest.mark.anyio, pytest.mark.real, pytest.mark.slow]
+NAME = "smollm2:135m"
+QUESTIONS = [f"Write the numbers from {n} to {n + 30}, one in each line." for n in range(1, 7)]
+N_KILLS = 3
+
+
+@pytest.fixture(scope="module")
+def model() -> Iterator[Model]:
+    with bethink.load(NAME) as loaded:
+        loaded.traces = None
+        yield loaded
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One stream to its end."""
+
+    text: str
+    total_tokens: int
+    request_id: str
+
+
+async def told(client: httpx.AsyncClient, question: str) -> Told:
+    body = {
+        "messages": [{"role": "user", "content": question}],
+        "temperature": 0,
+        "max_tokens": 160,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "bethink": {"paths": 1, "budget": 0},
+    }
+    parts, usage, request_id = list[str](), dict[str, Any](), ""
+    async with client.stream("POST", "/v1/chat/completions", json=body, timeout=120) as response:
+        assert response.status_code == 200
+        request_id = response.headers["x-request-id"]
+        lines = [line async for line in response.aiter_lines() if line.startswith("data: ")]
+    assert lines[-1] == "data: [DONE]"
+    for event in (json.loads(line.removeprefix("data: ")) for line in lines[:-1]):
+        parts += [choice["delta"].get("content") or "" for choice in event["choices"]]
+        usage = event.get("usage") or usage
+    return Told("".join(parts), usage["total_tokens"], request_id)
+
+
+async def test_streams_go_on_to_the_same_end_when_the_engine_is_killed(model: Model, tmp_path: Path) -> None:
+    engine = model.engine
+    assert isinstance(engine, OpenVinoEngine)
+    with Accounts.open(None, tmp_path) as accounts:
+        pool = Pool(load=lambda _: model, known=lambda: (NAME,), default=NAME)
+        made = Rig(model, Service(pool, Admission(accounts)))
+        around = Surroundings(keys=Keys(accounts))
+        async with on_a_socket(made, around) as listening, httpx.AsyncClient(base_url=listening.url) as client:
+            undisturbed = [await told(client, question) for question in QUESTIONS]
+            before = engine.n_restarts
+            streams = [asyncio.create_task(told(client, question)) for question in QUESTIONS]
+            chance = random.Random(7)
+            for n in range(N_KILLS):
+                await asyncio.sleep(0.3 + chance.random())
+                os.kill(engine.worker_pid, signal.SIGKILL)
+                while engine.n_restarts == before + n:
+                    await asyncio.sleep(0.01)
+            disturbed = await asyncio.gather(*streams)
+            metrics = (await client.get("/metrics")).text
+        rows = {row.request_id: row.input_tokens + row.thinking_tokens + row.answer_tokens for row in accounts.rows()}
+    assert [one.text for one in disturbed] == [one.text for one in undisturbed]
+    assert [one.total_tokens for one in disturbed] == [one.total_tokens for one in undisturbed]
+    assert {one.request_id: one.total_tokens for one in (*undisturbed, *disturbed)} == rows
+    assert f'bethink_engine_restarts_total{{model="{NAME}"}} {before + N_KILLS}.0' in metrics
