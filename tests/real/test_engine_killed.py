@@ -7,6 +7,7 @@ import json
 import os
 import random
 import signal
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +49,8 @@ class Told:
     request_id: str
 
 
-async def told(client: httpx.AsyncClient, question: str) -> Told:
+async def told(client: httpx.AsyncClient, question: str, heard: list[float]) -> Told:
+    """`heard` gets the time of every piece."""
     body = {
         "messages": [{"role": "user", "content": question}],
         "temperature": 0,
@@ -61,12 +63,27 @@ async def told(client: httpx.AsyncClient, question: str) -> Told:
     async with client.stream("POST", "/v1/chat/completions", json=body, timeout=120) as response:
         assert response.status_code == 200
         request_id = response.headers["x-request-id"]
-        lines = [line async for line in response.aiter_lines() if line.startswith("data: ")]
+        lines = list[str]()
+        async for line in response.aiter_lines():
+            if line.startswith("data: "):
+                lines.append(line)
+                heard.append(time.monotonic())
     assert lines[-1] == "data: [DONE]"
     for event in (json.loads(line.removeprefix("data: ")) for line in lines[:-1]):
         parts += [choice["delta"].get("content") or "" for choice in event["choices"]]
         usage = event.get("usage") or usage
     return Told("".join(parts), usage["total_tokens"], request_id)
+
+
+async def kill(engine: OpenVinoEngine, heard: list[float]) -> None:
+    """At some moment after it went on: one that dies again before it said anything is given up, as it should be."""
+    n_restarts, n_heard = engine.n_restarts, len(heard)
+    async with asyncio.timeout(60):
+        while len(heard) < n_heard + random.Random(n_restarts).randint(12, 120):
+            await asyncio.sleep(0.002)
+        os.kill(engine.worker_pid, signal.SIGKILL)
+        while engine.n_restarts == n_restarts:
+            await asyncio.sleep(0.01)
 
 
 async def test_streams_go_on_to_the_same_end_when_the_engine_is_killed(model: Model, tmp_path: Path) -> None:
@@ -77,15 +94,11 @@ async def test_streams_go_on_to_the_same_end_when_the_engine_is_killed(model: Mo
         made = Rig(model, Service(pool, Admission(accounts)))
         around = Surroundings(keys=Keys(accounts))
         async with on_a_socket(made, around) as listening, httpx.AsyncClient(base_url=listening.url) as client:
-            undisturbed = [await told(client, question) for question in QUESTIONS]
-            before = engine.n_restarts
-            streams = [asyncio.create_task(told(client, question)) for question in QUESTIONS]
-            chance = random.Random(7)
-            for n in range(N_KILLS):
-                await asyncio.sleep(0.3 + chance.random())
-                os.kill(engine.worker_pid, signal.SIGKILL)
-                while engine.n_restarts == before + n:
-                    await asyncio.sleep(0.01)
+            undisturbed = [await told(client, question, []) for question in QUESTIONS]
+            before, heard = engine.n_restarts, list[float]()
+            streams = [asyncio.create_task(told(client, question, heard)) for question in QUESTIONS]
+            for _ in range(N_KILLS):
+                await kill(engine, heard)
             disturbed = await asyncio.gather(*streams)
             metrics = (await client.get("/metrics")).text
         rows = {row.request_id: row.input_tokens + row.thinking_tokens + row.answer_tokens for row in accounts.rows()}
