@@ -1,3 +1,6 @@
+# schemathesis ships types with open parameters
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUntypedFunctionDecorator=false
+# pyright: reportUnknownParameterType=false, reportMissingTypeArgument=false, reportUnknownArgumentType=false
 """The document at /openapi.json says what the server does: schemathesis asks it everything that the document allows."""
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ CHECKS = (not_a_server_error, status_code_conformance, content_type_conformance,
 
 
 @SCHEMA.parametrize()
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 def test_every_route_answers_as_the_document_says(case: schemathesis.Case) -> None:
     response = case.call()
     case.validate_response(response, checks=list(CHECKS))
