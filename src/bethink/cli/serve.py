@@ -143,7 +143,7 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
 @_options
 @click.pass_obj
 def serve(invocation: Invocation, **given: Any) -> int:
-    """Serve models to clients that speak OpenAI's API.
+    """Serve models to any client that speaks OpenAI's API.
 
     On this machine alone it needs no key. On any other address it asks for one, and refuses to start before
     `bethink keys create admin --scope admin` made the first. Ctrl-C stops when running requests have ended, a second

@@ -87,6 +87,10 @@ class Running:
     def __len__(self) -> int:
         return len(self._by_id)
 
+    @property
+    def ids(self) -> tuple[str, ...]:
+        return tuple(self._by_id)
+
     def stop_all(self) -> None:
         for answering in list(self._by_id.values()):
             answering.stop()

@@ -82,6 +82,7 @@ class Pool:
     _loaded: dict[str, Loaded] = field(default_factory=dict[str, Loaded])
     _broken: dict[str, Broken] = field(default_factory=dict[str, Broken])
     _loading: dict[str, asyncio.Task[Loaded]] = field(default_factory=dict[str, asyncio.Task[Loaded]])
+    _closing: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def resolve(self, name: str) -> str:
@@ -134,7 +135,7 @@ class Pool:
             entry.n_held -= 1
             entry.idle_since = self.clock()
             if entry.is_dropped and entry.n_held == 0:
-                await asyncio.to_thread(entry.model.close)
+                await self._closed(entry)
 
     async def warm_up(self, name: str) -> None:
         async with self.hold(name):
@@ -146,7 +147,7 @@ class Pool:
         if entry is None or entry.n_held:
             return False
         self._drop(name, entry)
-        await asyncio.to_thread(entry.model.close)
+        await self._closed(entry)
         return True
 
     async def unload_idle(self, now: float) -> None:
@@ -162,7 +163,15 @@ class Pool:
                 await task
         for name, entry in list(self._loaded.items()):
             self._drop(name, entry)
-            await asyncio.to_thread(entry.model.close)
+            await self._closed(entry)
+        await asyncio.gather(*self._closing)
+
+    async def _closed(self, entry: Loaded) -> None:
+        """Close it beside the event loop, to the end, even when whoever waits is cancelled."""
+        closing = asyncio.create_task(asyncio.to_thread(entry.model.close))
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
+        await asyncio.shield(closing)
 
     async def _entry(self, name: str) -> Loaded:
         """Held by the caller already: between finding and holding, nobody else runs."""
