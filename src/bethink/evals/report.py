@@ -7,7 +7,7 @@ escaped. Texts are cut where the page would grow beyond what a browser opens; re
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from html import escape
 from importlib import resources
 from typing import Any, cast
@@ -21,8 +21,8 @@ from bethink.evals.summary import ArmSummary, Comparison, Summary, power_lines
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
-def page(summary: Summary, lines: Sequence[Line]) -> str:
-    """The whole page."""
+def page(summary: Summary, lines: Sequence[Line], traces: Collection[str] = ()) -> str:
+    """The whole page. `traces` are the names of the files in the folder `traces` beside it."""
     settings = summary.settings
     style = resources.files("bethink.evals").joinpath("report.css").read_text(encoding="utf-8")
     title = f"{settings.get('task', 'questions')}: {_model(settings)} · bethink eval"
@@ -36,7 +36,7 @@ def page(summary: Summary, lines: Sequence[Line]) -> str:
 {_differences(summary.comparisons)}
 {_samples(summary.arms)}
 {_agreement(summary.arms)}
-<section><h2>Every question</h2>{questions(lines, [a.name for a in summary.arms])}</section>
+<section><h2>Every question</h2>{questions(lines, [a.name for a in summary.arms], traces)}</section>
 {_foot(summary)}
 </main></body></html>
 """

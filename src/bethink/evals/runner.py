@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 from bethink.errors import BethinkError, EngineClosed
@@ -38,6 +38,20 @@ class Unit:
     @property
     def key(self) -> tuple[str, str, int]:
         return self.example.id, self.arm.name, self.seed
+
+    def unanswered(self, latency_s: float, why: str) -> Line:
+        """The line of this unit before anything is known of its answer."""
+        example = self.example
+        return Line(
+            id=example.id,
+            index=self.index,
+            arm=self.arm.name,
+            seed=self.seed,
+            question=example.question,
+            gold=example.gold,
+            why=why,
+            latency_s=round(latency_s, 4),
+        )
 
 
 def units(task: Task, arms: Sequence[Arm], indices: range, seeds: Sequence[int]) -> Iterator[Unit]:
@@ -103,28 +117,22 @@ class Runner:
         strict = self.task.extract(unit.example, asked.output, strict=True)
         lenient = self.task.extract(unit.example, asked.output, strict=False)
         verdict = judging.verdict(lenient)
-        return Line(
-            id=unit.example.id,
-            index=unit.index,
-            arm=unit.arm.name,
-            seed=unit.seed,
-            question=unit.example.question,
-            gold=unit.example.gold,
+        return replace(
+            unit.unanswered(asked.latency_s, verdict.why),
             answer=asked.output.answer,
             thinking=asked.output.thinking,
             strict_extracted=strict,
             extracted=lenient,
             strict=judging.verdict(strict).passed,
             lenient=verdict.passed,
-            why=verdict.why,
             tokens=asked.usage.completion_tokens,
             thinking_tokens=asked.usage.thinking_tokens,
             prompt_tokens=asked.usage.prompt_tokens,
             seconds=round(asked.seconds, 4),
-            latency_s=round(asked.latency_s, 4),
             closed_by=asked.closed_by,
             finish=asked.finish,
             agreement=asked.agreement,
+            traces=asked.traces if self.model.traces else (),
             paths=tuple(judging.path(p, asked.output.lead) for p in asked.paths) if len(asked.paths) > 1 else (),
         )
 
@@ -171,14 +179,4 @@ def _sole_cause(error: Exception) -> Exception:
 def _failed(unit: Unit, error: Exception, latency_s: float) -> Line:
     """A failure is an answer that is wrong in every respect."""
     name = error.code if isinstance(error, BethinkError) else type(error).__name__
-    return Line(
-        id=unit.example.id,
-        index=unit.index,
-        arm=unit.arm.name,
-        seed=unit.seed,
-        question=unit.example.question,
-        gold=unit.example.gold,
-        why="there is no answer",
-        latency_s=round(latency_s, 4),
-        error=f"{name}: {error}",
-    )
+    return replace(unit.unanswered(latency_s, "there is no answer"), error=f"{name}: {error}")

@@ -62,7 +62,7 @@ def accuracy(rights: Sequence[float]) -> Estimate:
         return Estimate(0.0, 0.0, 1.0)
     mean = sum(rights) / len(rights)
     if any(r not in (0, 1) for r in rights):
-        return bootstrap(rights)
+        return bootstrap(rights, (0.0, 1.0))
     need_scipy()
     from scipy import stats
 
@@ -70,20 +70,29 @@ def accuracy(rights: Sequence[float]) -> Estimate:
     return Estimate(mean, float(interval.low), float(interval.high))
 
 
-def bootstrap(values: Sequence[float]) -> Estimate:
-    """The mean, with a bootstrap interval (percentiles); the same values give the same interval."""
+def bootstrap(values: Sequence[float], bounds: tuple[float, float] = (-1.0, 1.0)) -> Estimate:
+    """The mean, with a bootstrap interval (percentiles); the same values give the same interval.
+
+    A bootstrap knows only what it has seen, which in a few values, or in values that are all the same, is too little:
+    the interval reaches at least as far as a kind of value that stayed unseen by chance could move the mean. `bounds`
+    are the least and the largest value there can be.
+    """
     need_scipy()
     import numpy as np
     from scipy import stats
 
     array: NDArray[np.float64] = np.asarray(values, dtype=np.float64)
-    mean = float(array.mean()) if len(array) else 0.0
-    if len(array) < 2 or bool((array == array[0]).all()):
-        return Estimate(mean, mean, mean)
-    found = stats.bootstrap(
-        (array,), np.mean, n_resamples=N_RESAMPLES, method="percentile", batch=1000, rng=np.random.default_rng(0)
-    )
-    return Estimate(mean, float(found.confidence_interval.low), float(found.confidence_interval.high))
+    if not len(array):
+        return Estimate(0.0, *bounds)
+    mean = low = high = float(array.mean())
+    if not bool((array == array[0]).all()):
+        rng = np.random.default_rng(0)
+        found = stats.bootstrap(
+            (array,), np.mean, n_resamples=N_RESAMPLES, method="percentile", batch=1000, rng=rng
+        ).confidence_interval
+        low, high = float(found.low), float(found.high)
+    unseen = 1.0 - 0.025 ** (1 / len(array))
+    return Estimate(mean, min(low, mean + unseen * (bounds[0] - mean)), max(high, mean + unseen * (bounds[1] - mean)))
 
 
 def paired(a: Mapping[str, float], b: Mapping[str, float]) -> Difference | None:
