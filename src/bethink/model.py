@@ -31,6 +31,8 @@ from bethink.profiles import choose as choose_profile
 from bethink.prompt import Prompt, Template, Tokenizer, render
 from bethink.store import Store
 from bethink.store.pull import pull
+from bethink.thinking.calibration import Calibration
+from bethink.thinking.calibration import find as find_calibration
 from bethink.thinking.checks import Check, choose, refuse_early
 from bethink.thinking.council import Council
 from bethink.thinking.effort import Plan, plan
@@ -61,7 +63,9 @@ DEFAULT_NEEDS_BYTES = 4 << 30
 class Model:
     """A loaded model. `stop_ids` end a turn; `traces` is where finished traces are kept (None: nowhere), in at most
     `traces_bytes` (None: no limit); `escapes` is how often a loop is escaped before the thought is closed (None: loops
-    are not looked for, which only measurements want)."""
+    are not looked for, which only measurements want); `rule` ends votes where no `calibration` does; `form` is the
+    form of the weights, and `calibrated` the folder of their calibration (None: nowhere). `notes` are said with every
+    question."""
 
     engine: Engine
     tokenizer: Tokenizer
@@ -75,6 +79,10 @@ class Model:
     escapes: int | None = 2
     load_s: float = 0.0
     sandbox: SharedSandbox = field(default_factory=SharedSandbox)
+    form: str = "own"
+    calibrated: FilePath | None = None
+    calibration: Calibration | None = None
+    notes: tuple[str, ...] = ()
 
     def think(self, request: Request, *, counts_loading: bool = False) -> Run:
         """Begin to think; iterate the run for its events. `counts_loading`: the model was loaded for this question, so
@@ -182,6 +190,8 @@ class Run:
                 is_value=self.check.asks_for_value,
                 n_prompt=len(self._prompt.ids),
                 context_length=min(info.context_length, info.kv_tokens),
+                rule=self.model.rule,
+                calibration=self.model.calibration,
             )
             if self.plan.thinking_tokens > 0 or self.request.thought:
                 return
@@ -199,7 +209,7 @@ class Run:
     async def __aiter__(self) -> AsyncIterator[Event]:
         self._began = asyncio.get_running_loop().time() - self.load_s
         queue: asyncio.Queue[Event | None] = asyncio.Queue()
-        notes = self.plan.notes + self.check.notes
+        notes = self.model.notes + self.plan.notes + self.check.notes
         yield Started(len(self._prompt.ids), self.plan.budget, self.plan.n_paths, self.plan.effort, notes)
         task = asyncio.create_task(self._drive(queue.put_nowait))
         task.add_done_callback(lambda _: queue.put_nowait(None))
@@ -234,7 +244,7 @@ class Run:
         council = self._council = Council(
             new_path=paths.new,
             n_paths=self.plan.n_paths,
-            rule=model.rule,
+            rule=self.plan.rule,
             check=check,
             trace=self.trace,
             emit=emit,
@@ -324,6 +334,8 @@ def load(
     opened, files = open_engine(store, local, engine=engine, precision=precision, on_progress=report)
     tokenizer, template = files.tokenizer, files.template
     profile = choose_profile(family=local.family, name=f"{local.name} {files.model_name}", template=template.source)
+    calibrated = store.calibration_dir(local.sha256, opened.info.name, files.form)
+    calibration, notes = find_calibration(calibrated, local.sha256)
     return Model(
         engine=opened,
         tokenizer=tokenizer,
@@ -333,6 +345,11 @@ def load(
         stop_ids=stop_ids(tokenizer, profile.stop, files.eos_ids),
         traces=settings.home / "traces" if settings.traces_bytes != 0 else None,
         traces_bytes=settings.traces_bytes,
+        rule=VoteRule(sure=settings.sure),
+        form=files.form,
+        calibrated=calibrated,
+        calibration=calibration,
+        notes=notes,
         load_s=time.monotonic() - since_s,
     )
 

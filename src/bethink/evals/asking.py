@@ -103,7 +103,7 @@ class Asker:
 
     async def _controlled(self, request: Request) -> Asked:
         run = self.model.think(request)
-        wave = min(self.model.rule.wave, run.plan.n_paths)
+        wave = min(run.plan.rule.wave, run.plan.n_paths)
         share = await self.load.enter(wave)
         try:
             result = await self._finished(run, share, wave)

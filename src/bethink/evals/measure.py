@@ -79,6 +79,7 @@ def settings_of(task: Task, order: Order, model: Model) -> dict[str, Any]:
         "model": {"name": model.ref.name, "sha256": model.ref.sha256},
         "engine": info.name,
         "engine_settings": info.settings,
+        "calibrated": model.calibration.made if model.calibration else None,
         "arms": [arm.name for arm in order.arms],
         "first": order.first,
         "n": len(order.indices(task)),

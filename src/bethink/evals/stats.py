@@ -73,9 +73,7 @@ def accuracy(rights: Sequence[float]) -> Estimate:
 def bootstrap(values: Sequence[float], bounds: tuple[float, float] = (-1.0, 1.0)) -> Estimate:
     """The mean, with a bootstrap interval (percentiles); the same values give the same interval.
 
-    A bootstrap knows only what it has seen, which in a few values, or in values that are all the same, is too little:
-    the interval reaches at least as far as a kind of value that stayed unseen by chance could move the mean. `bounds`
-    are the least and the largest value there can be.
+    `bounds` are the least and the largest value there can be; they keep few values from being a finding.
     """
     need_scipy()
     import numpy as np
@@ -91,7 +89,27 @@ def bootstrap(values: Sequence[float], bounds: tuple[float, float] = (-1.0, 1.0)
             (array,), np.mean, n_resamples=N_RESAMPLES, method="percentile", batch=1000, rng=rng
         ).confidence_interval
         low, high = float(found.low), float(found.high)
-    unseen = 1.0 - 0.025 ** (1 / len(array))
+    return _widened(mean, low, high, len(array), bounds)
+
+
+def bootstrap_many(rows: Sequence[Sequence[float]], n_resamples: int = 2000) -> list[Estimate]:
+    """`bootstrap` of many rows of the same questions at once, all over the same draws, with fewer of them."""
+    import numpy as np
+
+    array: NDArray[np.float64] = np.asarray(rows, dtype=np.float64)
+    if not array.size:
+        return [Estimate(0.0, -1.0, 1.0) for _ in rows]
+    n = array.shape[1]
+    drawn = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), size=n_resamples) / n
+    low, high = np.percentile(array @ drawn.T, [2.5, 97.5], axis=1)
+    means = array.mean(axis=1)
+    return [_widened(float(means[i]), float(low[i]), float(high[i]), n, (-1.0, 1.0)) for i in range(len(means))]
+
+
+def _widened(mean: float, low: float, high: float, n: int, bounds: tuple[float, float]) -> Estimate:
+    """A bootstrap knows only what it has seen, which in a few values, or in values that are all the same, is too
+    little: the interval reaches at least as far as a kind of value that stayed unseen by chance could move the mean."""
+    unseen = 1.0 - 0.025 ** (1 / n)
     return Estimate(mean, min(low, mean + unseen * (bounds[0] - mean)), max(high, mean + unseen * (bounds[1] - mean)))
 
 
