@@ -38,6 +38,7 @@ COMMANDS: dict[str, str] = {
     "ask": "bethink.cli.ask:ask",
     "chat": "bethink.cli.chat:chat",
     "eval": "bethink.cli.eval:evaluate",
+    "calibrate": "bethink.cli.calibrate:calibrate",
     "pull": "bethink.cli.pull:pull",
     "models": "bethink.cli.models:models",
     "doctor": "bethink.cli.doctor:doctor",
@@ -54,6 +55,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     },
     "Measure": {
         "eval": "Measure how right a model is, and what it costs.",
+        "calibrate": "Let efforts and probabilities follow from a measurement.",
     },
     "Models": {
         "pull": "Download models, check them against their hash, and keep them.",

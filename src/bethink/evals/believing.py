@@ -102,9 +102,11 @@ def votes_of(samples: Samples, spend: Spend) -> list[Vote]:
 
 
 def voting(chosen: Spend, samples: Samples) -> Spend:
-    """The setting whose votes are judged: the chosen one, or, where that is one path, all there are of its kind."""
-    n_paths = n_paths_of(samples.items(chosen))
-    return chosen if chosen.paths > 1 else replace(chosen, paths=n_paths, rule=replace(NEVER, wave=max(1, n_paths)))
+    """The setting whose votes are judged: the chosen one, or, where that is one path, all that think."""
+    if chosen.paths > 1:
+        return chosen
+    n_paths = n_paths_of(samples.thinking)
+    return Spend(samples.budget, n_paths, replace(NEVER, wave=max(1, n_paths)))
 
 
 def cross_validated(samples: Samples) -> list[Tried]:
@@ -115,7 +117,7 @@ def cross_validated(samples: Samples) -> list[Tried]:
         others = samples.part([i for i in range(samples.n) if i % FOLDS != fold])
         if inside and others.n:
             chosen = auto(others).candidate.spend
-            votes = votes_of(others, chosen)
+            votes = votes_of(others, voting(chosen, others))
             found += try_on(samples.part(inside), chosen, believe(votes)) if votes else []
     return found
 

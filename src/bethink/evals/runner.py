@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import cast
 
@@ -67,7 +67,8 @@ def units(task: Task, arms: Sequence[Arm], indices: range, seeds: Sequence[int])
 
 @dataclass(slots=True)
 class Runner:
-    """`parallel` is how many paths think at once. `on_line` hears of every new line, in the order of the file."""
+    """`parallel` is how many paths think at once, `n_open` how many units are begun before others are done (None: so
+    many that the engine is never idle). `on_line` hears of every new line, in the order of the file."""
 
     task: Task
     model: Model
@@ -75,21 +76,25 @@ class Runner:
     max_tokens: int | None = None
     parallel: int = PARALLEL
     on_line: Callable[[Line], None] = lambda _: None
+    n_open: int | None = None
     _lost: EngineClosed | None = field(default=None)
 
-    async def run(self, todo: Sequence[Unit]) -> None:
-        """Raises: EngineClosed (everything done is kept)."""
+    async def run(self, todo: Iterable[Unit], may_start: Callable[[], bool] = lambda: True) -> None:
+        """Do what is not done yet, until `may_start` says that nothing more is begun.
+
+        Raises: EngineClosed (everything done is kept).
+        """
         done = {line.key for line in self.folder.lines}
         load = Load(self.parallel, time.monotonic)
         asker = Asker(self.model, load, self.task.compares, self.max_tokens)
         # Units beyond those that run wait here and not in the load, so that a thousand of them cost nothing.
-        gate = asyncio.Semaphore(self.parallel + max(4, self.parallel // 4))
+        gate = asyncio.Semaphore(self.n_open or self.parallel + max(4, self.parallel // 4))
         async with asyncio.TaskGroup() as group:
             for unit in todo:
                 if unit.key in done:
                     continue
                 await gate.acquire()
-                if self._lost is not None:
+                if self._lost is not None or not may_start():
                     break
                 task = group.create_task(self._one(asker, unit))
                 task.add_done_callback(lambda _: gate.release())

@@ -75,7 +75,7 @@ def test_where_nothing_votes_there_is_nothing_to_be_tried() -> None:
     assert cross_validated(Samples(single.thinking, [], single.budget)) == []
 
 
-def test_where_one_path_is_enough_all_of_its_kind_are_judged() -> None:
+def test_where_one_path_is_enough_all_that_think_are_judged() -> None:
     assert voting(Spend(4096, 1), samples(1, 3)).paths == 16
-    assert voting(Spend(0, 1), samples(1, 3)).paths == 4
+    assert voting(Spend(0, 1), samples(1, 3)).paths == 16
     assert voting(Spend(4096, 8), samples(1, 3)) == Spend(4096, 8)
