@@ -77,6 +77,7 @@ class CalibrateProgress:
         if self.n_thinking:
             parts.append(f"with one {100 * self.n_first / self.n_thinking:.0f} %")
             parts.append(f"by the vote {100 * self.n_voted / self.n_thinking:.0f} %")
+        if self.n_tokens:
             parts.append(f"{self.n_tokens / max(elapsed_s, 1e-6):,.0f} tokens/s")
         if not is_over:
             parts.append(f"{seconds(max(0.0, self.total_s - elapsed_s))} left")

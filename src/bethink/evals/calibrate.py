@@ -60,7 +60,7 @@ def calibrate(folder: Path, task: Task, model: Model) -> Findings:
         belief=believe(votes),
         error=error,
         thinking=worth,
-        notes=(said_of_thinking(worth), *task.notes),
+        notes=(said_of_thinking(worth), *_limits(samples), *task.notes),
     )
     return Findings(calibration, samples, tries)
 
@@ -70,6 +70,13 @@ def _worth(samples: Samples) -> Share:
     pairs = zip(samples.thinking, samples.direct, strict=True)
     found = bootstrap([float(a.paths[0].is_right) - float(b.paths[0].is_right) for a, b in pairs])
     return Share(found.value, found.low, found.high)
+
+
+def _limits(samples: Samples) -> tuple[str, ...]:
+    if not samples.cuts:
+        return ()
+    told = f"many thoughts were cut at {samples.budget:,} tokens, and nothing is known of longer ones"
+    return (f"{told}; more --minutes with --force may tell",)
 
 
 def said_of_thinking(worth: Share) -> str:

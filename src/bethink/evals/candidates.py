@@ -20,6 +20,7 @@ BUDGETS = (128, 256, 512, 1024, 2048)
 MOST_CUT = 0.5
 LEAST_SAVED = 0.1
 """A budget that cuts more of the thoughts, or saves less of their tokens, is no candidate."""
+FEW_CUT = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,12 @@ class Samples:
     @property
     def n(self) -> int:
         return len(self.thinking)
+
+    @property
+    def cuts(self) -> bool:
+        """Whether thoughts would often have gone on: then nothing is known of larger budgets."""
+        thoughts = [path.thinking for item in self.thinking for path in item.paths]
+        return sum(thought >= self.budget for thought in thoughts) > FEW_CUT * len(thoughts)
 
     def part(self, indices: Sequence[int]) -> Samples:
         """Some of the questions."""
@@ -114,6 +121,8 @@ def _budgets(samples: Samples, most: int) -> list[int]:
     if not samples.thinking or most == 0:
         return []
     thoughts = [path.thinking for item in samples.thinking for path in item.paths]
+    if samples.cuts:
+        most = samples.budget if most < 0 else min(most, samples.budget)
     limit = samples.budget if most < 0 else min(most, samples.budget)
     total = sum(min(t, limit) for t in thoughts)
     smaller = [

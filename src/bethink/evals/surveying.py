@@ -2,7 +2,8 @@
 
 It is a measurement like any other (`ResultFolder`, `Runner`), so a kill costs what was running and nothing else, and
 the next run goes on. What always holds: it ends in time, and a question that is cut off by the end leaves no trace in
-the results. How many paths a question gets is settled at the first run, by how fast the model is here.
+the results. How many paths a question gets, and how long they may think, is settled at the first run
+by how fast the model is here.
 """
 
 from __future__ import annotations
@@ -13,32 +14,57 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, cast
 
 from bethink.errors import UsageError
 from bethink.evals.answers import AnswerTask
 from bethink.evals.arms import Arm, parse_arms
-from bethink.evals.asking import Asker, seed_of
 from bethink.evals.candidates import Samples
-from bethink.evals.load import Load
 from bethink.evals.measure import Order, settings_of
 from bethink.evals.results import SETTINGS, Line, ResultFolder, read_results, read_settings, refuse_other
 from bethink.evals.runner import PARALLEL, Runner, units
 from bethink.evals.simulate import Item, Sampled, paths_of
 from bethink.model import Model
-from bethink.thinking.effort import efforts
+from bethink.types import Message, Request, Sampling
 from bethink.verify.math import warm_up
 
 N_PATHS = (16, 8, 4)
+BUDGETS = (4096, 2048, 1024, 512)
 DIRECT_SHARE = 4
 """One path in so many answers without a thought."""
-ENOUGH = 60
-"""So many questions should fit into the time; if not, they get fewer paths."""
+ENOUGH, USUAL_TOKENS = 60, 300
+"""So many questions should fit into the time, with paths of so many tokens; if they do not, they get fewer paths."""
+SLOWEST = 0.25
+"""The longest thought may take this share of the time; if not, thoughts get a smaller budget."""
+PILOT_TOKENS = 48
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How a question is sampled: `n_paths` that think up to `budget` tokens, and a few that do not."""
+
+    n_paths: int
+    budget: int
+
+    @property
+    def arms(self) -> tuple[Arm, Arm]:
+        """With a thought, and without."""
+        n_direct = max(1, self.n_paths // DIRECT_SHARE)
+        thinks, direct = parse_arms(f"fixed:{self.n_paths}+budget:{self.budget}, fixed:{n_direct}+budget:0")
+        return thinks, direct
+
+
+def fitting(tokens_per_s: float, parallel: int, seconds: float, n_paths: int | None = None) -> Shape:
+    """The most that a machine of this speed can do in this time; the speed is that of `parallel` paths together."""
+    longest = SLOWEST * seconds * tokens_per_s / parallel
+    budget = next((b for b in BUDGETS if b <= longest), BUDGETS[-1])
+    most = seconds * tokens_per_s / (ENOUGH * USUAL_TOKENS * (1 + 1 / DIRECT_SHARE))
+    return Shape(n_paths or next((n for n in N_PATHS if n <= most), N_PATHS[-1]), budget)
 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """`n_paths` None: what the folder has, else what fits into `seconds`."""
+    """`n_paths` None: what the folder has, else what fits into `seconds`; `parallel` paths run at once."""
 
     task: AnswerTask
     model: Model
@@ -55,8 +81,7 @@ class Survey:
         model.traces = model.calibration = None
         try:
             warm_up()
-            arms = arms_of(self._settled_paths())
-            order = Order(arms, parallel=self.parallel)
+            order = Order(self._settled().arms, parallel=self.parallel)
             settings = settings_of(self.task, order, model)
             self._refuse_others(settings)
             with ResultFolder.open(self.folder, settings) as folder:
@@ -72,28 +97,30 @@ class Survey:
             except UsageError as error:
                 raise UsageError(str(error), "give --force to begin afresh, or the same questions to go on") from None
 
-    def _settled_paths(self) -> int:
-        if (self.folder / SETTINGS).exists():
-            there = n_paths_of(self.folder)
-            if self.n_paths not in (None, there):
-                hint = "leave --paths out to go on, or give --force to begin afresh"
-                raise UsageError(f"the samples so far have {there} paths a question, not {self.n_paths}", hint)
-            return there
-        return self.n_paths or asyncio.run(self._pilot())
+    def _settled(self) -> Shape:
+        if not (self.folder / SETTINGS).exists():
+            return fitting(asyncio.run(self._tokens_per_s()), self.parallel, self.seconds, self.n_paths)
+        there = shape_of(self.folder)
+        if self.n_paths not in (None, there.n_paths):
+            hint = "leave --paths out to go on, or give --force to begin afresh"
+            raise UsageError(f"the samples so far have {there.n_paths} paths a question, not {self.n_paths}", hint)
+        return there
 
-    async def _pilot(self) -> int:
-        """The most paths with which enough questions fit into the time, judged by one question."""
-        arm, question = arms_of(N_PATHS[0])[0], self.task.example(0).question
-        asker = Asker(self.model, Load(self.parallel, time.monotonic), self.task.compares)
+    async def _tokens_per_s(self) -> float:
+        """Of as many paths as will run together."""
+        request = Request((Message("user", self.task.example(0).question),))
+        ids = self.model.prompt(request, is_thinking=True, comparable=True).ids
+
+        async def path(seed: int) -> None:
+            sampling = Sampling(temperature=0.7, seed=seed, max_tokens=PILOT_TOKENS)
+            async for _ in self.model.engine.start(ids, sampling):
+                pass
+
         began = time.monotonic()
-        try:
-            async with asyncio.timeout(self.seconds / 8):
-                await asker.ask(arm, question, seed_of(0, "pilot"))
-        except TimeoutError:
-            return N_PATHS[-1]
-        needed_s = (time.monotonic() - began) * (1 + 1 / DIRECT_SHARE)
-        fits = [n for n in N_PATHS if self.seconds >= ENOUGH * needed_s * n / N_PATHS[0]]
-        return fits[0] if fits else N_PATHS[-1]
+        async with asyncio.TaskGroup() as group:
+            for seed in range(self.parallel):
+                group.create_task(path(seed))
+        return self.parallel * PILOT_TOKENS / max(time.monotonic() - began, 1e-6)
 
     async def _sample(
         self, folder: ResultFolder, order: Order, ends_at: float, on_line: Callable[[Line], None]
@@ -118,24 +145,22 @@ class Survey:
             return
 
 
-def arms_of(n_paths: int) -> tuple[Arm, ...]:
-    """With a thought, and without."""
-    budget = efforts()["auto-comparable"].budget
-    return parse_arms(f"fixed:{n_paths}+budget:{budget}, fixed:{max(1, n_paths // DIRECT_SHARE)}+budget:0")
-
-
-def n_paths_of(folder: Path) -> int:
-    """How many paths a question got in these samples. Raises: UsageError."""
+def shape_of(folder: Path) -> Shape:
+    """How the questions in this folder were sampled. Raises: UsageError."""
     names = read_settings(folder).get("arms")
-    for n_paths in range(1, 257):
-        if [arm.name for arm in arms_of(n_paths)] == names:
-            return n_paths
+    try:
+        thinks = parse_arms(str(cast("list[object]", names)[0]))[0]
+        shape = Shape(thinks.paths or 0, thinks.budget or 0)
+        if [arm.name for arm in shape.arms] == names:
+            return shape
+    except (UsageError, TypeError, KeyError, IndexError):
+        pass
     raise UsageError(f"{folder} holds no samples of a calibration", "give --force to begin afresh")
 
 
 def read_samples(folder: Path) -> Samples:
     """The questions that were asked in both ways. Raises: UsageError."""
-    thinks, direct = arms_of(n_paths_of(folder))
+    thinks, direct = shape_of(folder).arms
     by_arm: dict[str, dict[str, Line]] = {thinks.name: {}, direct.name: {}}
     for line in sorted(read_results(folder), key=lambda line: line.index):
         by_arm.setdefault(line.arm, {})[line.id] = line

@@ -130,7 +130,7 @@ def test_ctrl_c_keeps_what_there_is_and_the_same_command_goes_on(
 
     def interrupted(context: Context) -> Line:
         asked.append(context.text)
-        if len(asked) == 60:
+        if len(asked) == 110:
             signal.raise_signal(signal.SIGINT)
         return sums(context)
 
