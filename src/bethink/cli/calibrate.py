@@ -127,23 +127,24 @@ def _findings(folder: Path, task: AnswerTask, model: Model, terminal: Terminal, 
 
 
 def _look(values: dict[str, Any], terminal: Terminal) -> int:
-    """Show or forget what is calibrated of one model, in every form or in the one that is named."""
-    from bethink.model import default_model
-
-    name = values["model"] or default_model()
+    """Show what is calibrated, of every model or of one; or forget it, in every form or in the one that is named."""
     store = open_store()
-    wanted = [word for word in (values["engine"], values["precision"]) if word]
-    local = store.get(name)
-    folders = [f for f in store.calibration_dirs(local.sha256) if all(w in f.name.split("-")[1:] for w in wanted)]
-    if values["resets"]:
-        for folder in folders:
-            _forget(folder)
-        terminal.out.print(Text(f"{local.name} has {'its shipped efforts again' if folders else 'no calibration'}"))
-        return 0
-    return _show_kept(local.name, folders, terminal, is_json=values["is_json"])
+    if values["resets"] and values["model"] is None:
+        raise UsageError("nothing says which model's calibration to forget", "--reset --model NAME")
+    models = store.list() if values["model"] is None else (store.get(values["model"]),)
+    wanted = {word for word in (values["engine"], values["precision"]) if word}
+    hashes = dict.fromkeys(model.sha256 for model in models)
+    folders = [f for sha256 in hashes for f in store.calibration_dirs(sha256) if wanted <= set(f.name.split("-"))]
+    if values["shows"]:
+        return _show_kept(values["model"], folders, terminal, is_json=values["is_json"])
+    for folder in folders:
+        _forget(folder)
+    told = "has its shipped efforts again" if folders else "was not calibrated"
+    terminal.out.print(Text(f"{models[0].name} {told}"))
+    return 0
 
 
-def _show_kept(name: str, folders: Sequence[Path], terminal: Terminal, *, is_json: bool) -> int:
+def _show_kept(name: str | None, folders: Sequence[Path], terminal: Terminal, *, is_json: bool) -> int:
     from bethink.cli.calibrate_view import show_calibration
     from bethink.thinking.calibration import here, read
 
@@ -152,7 +153,10 @@ def _show_kept(name: str, folders: Sequence[Path], terminal: Terminal, *, is_jso
         click.echo(json.dumps([{**asdict(found), "folder": str(folder)} for folder, found in kept], indent=1))
         return 0
     if not kept:
-        terminal.out.print(Text(f"{name} is not calibrated: bethink calibrate --model {name}"), soft_wrap=True)
+        command = f"bethink calibrate --model {name}" if name else "bethink calibrate"
+        terminal.out.print(
+            Text(f"{name or 'no model'} is {'not ' if name else ''}calibrated: {command}"), soft_wrap=True
+        )
     for folder, found in kept:
         show_calibration(terminal, found, folder, is_of_here=found.machine == here())
     return 0

@@ -35,8 +35,7 @@ class CalibrateProgress:
     def start(self, lines: Sequence[Line]) -> None:
         for line in lines:
             self._count(line)
-        if lines:
-            n = min(self.n_thinking, self.n_direct)
+        if n := min(self.n_thinking, self.n_direct):
             self.terminal.err.print(Text(f"going on: {n:,} questions are there already"))
         self.n_tokens = 0
         self._is_started = True

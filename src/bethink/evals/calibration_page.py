@@ -76,7 +76,7 @@ def _efforts(c: Calibration) -> str:
         "An effort is never less right than the next cheaper one on these questions, and dearer only where it is shown "
         "to be better, paired by question. A thought that a smaller budget would have cut counts as unanswered."
     )
-    return f"{grid(head, [rows])}<p class='note'>{told}</p>"
+    return f"<div class='words'>{grid(head, [rows])}</div><p class='note'>{told}</p>"
 
 
 def _effort(name: Effort, chosen: Chosen) -> str:
@@ -103,7 +103,7 @@ def _costs(findings: Findings) -> str:
         "Whiskers are 95 % intervals. Green: the efforts. Grey: so many paths with a thought, all to their end; blue: "
         "without one. Full dots are on the dashed front: nothing here is as right for less."
     )
-    return f'<figure>{cost_chart(points, "tokens")}</figure><p class="note">{told}</p>'
+    return f'<figure class="single">{cost_chart(points, "tokens")}</figure><p class="note">{told}</p>'
 
 
 def _fixed(samples: Samples, budget: int, colour: int) -> list[Point]:
