@@ -172,7 +172,11 @@ def _show(findings: Findings, folder: Path, terminal: Terminal, *, is_json: bool
 
 
 def _forget(folder: Path) -> None:
-    """Raises: StoreError."""
+    """Raises: StoreError, UsageError: another process measures there."""
+    from bethink.evals.calibrate import SAMPLES
+    from bethink.evals.results import refuse_held
+
+    refuse_held(folder / SAMPLES)
     try:
         shutil.rmtree(folder)
     except FileNotFoundError:

@@ -10,6 +10,8 @@ from bethink.errors import UsageError
 from bethink.evals.believing import Tried, believe, cross_validated, votes_of, voting
 from bethink.evals.candidates import Samples
 from bethink.evals.choosing import choose
+from bethink.evals.mixture import LEAST
+from bethink.evals.results import RESULTS
 from bethink.evals.stats import bootstrap, reliability
 from bethink.evals.surveying import read_samples
 from bethink.evals.task import Task
@@ -17,8 +19,6 @@ from bethink.model import Model
 from bethink.thinking.calibration import Calibration, Share, here
 from bethink.trace import now_iso
 
-ENOUGH = 30
-"""With fewer questions nothing is chosen."""
 SAMPLES = "samples"
 
 
@@ -36,10 +36,10 @@ def calibrate(folder: Path, task: Task, model: Model) -> Findings:
 
     Raises: UsageError: they are too few.
     """
-    samples = read_samples(folder / SAMPLES)
-    if samples.n < ENOUGH:
+    samples = read_samples(folder / SAMPLES) if (folder / SAMPLES / RESULTS).exists() else Samples((), (), 0)
+    if samples.n < LEAST:
         hint = "run it again: it goes on from the samples that are there"
-        raise UsageError(f"{samples.n} questions are too few to choose by; {ENOUGH} are needed", hint)
+        raise UsageError(f"{samples.n} questions are too few to choose by; {LEAST} are needed", hint)
     efforts = choose(samples)
     votes = votes_of(samples, voting(efforts["auto"].spend, samples))
     if not votes:

@@ -19,7 +19,8 @@ from bethink.evals.registry import GYM, open_task
 from bethink.evals.task import Example, Made, Task
 from bethink.evals.tasks.everyday import everyday
 
-MOST = 2000
+LEAST, MOST = 30, 2000
+"""With fewer questions nothing is chosen."""
 GENERATORS = (
     "chain_sum",
     "basic_arithmetic",
@@ -46,6 +47,10 @@ def _own(data: Path, seed: int) -> AnswerTask:
         hint = "calibrate needs questions whose answers can be compared: rows of `question` and `answer`"
         raise UsageError(f"{data} holds questions with tests", hint)
     order = list(opened.examples)
+    if len(order) < LEAST:
+        raise UsageError(
+            f"{data} has {len(order)} questions; {LEAST} are needed to choose by", "add some, or leave --data out"
+        )
     Random(seed).shuffle(order)
     return replace(opened, examples=order)
 

@@ -177,6 +177,15 @@ class ResultFolder:
         self.close()
 
 
+def refuse_held(path: Path) -> None:
+    """Raises: UsageError: another process measures into that folder."""
+    if (path / LOCK).exists():
+        try:
+            FileLock(path / LOCK).acquire(timeout=0).lock.release()
+        except Timeout:
+            raise UsageError(f"another process measures into {path}", "wait for it, or end it") from None
+
+
 def refuse_other(path: Path, there: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
     """Raises: UsageError: saying what differs."""
     plain = cast("dict[str, Any]", json.loads(json.dumps(asked)))

@@ -16,7 +16,7 @@ import pytest
 
 from bethink.cli.main import main
 from bethink.engine.scripted import Context, Line, Script
-from bethink.evals.results import read_results
+from bethink.evals.results import ResultFolder, read_results
 from bethink.store import Store
 from bethink.thinking.calibration import find, read
 from tests.unit.cli.conftest import scripted_model
@@ -184,6 +184,38 @@ def test_the_time_that_is_given_is_kept(
     assert main(["calibrate", "--minutes", "0.05", "--paths", "2"]) == 2
     assert time.monotonic() - began < 30
     assert "too few to choose by" in capsys.readouterr().err
+
+
+def test_samples_that_another_process_takes_are_not_removed(
+    plays_here: Plays, questions: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plays_here(sums)
+    with ResultFolder.open(folder / "samples", {}):
+        assert calibrated(questions, "--force") == 2
+    assert "another process measures" in capsys.readouterr().err
+    assert (folder / "samples").is_dir()
+
+
+def test_a_few_questions_of_ones_own_are_refused_before_a_model_is_loaded(
+    questions: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = questions.with_name("few.jsonl")
+    few.write_text("\n".join(questions.read_text(encoding="utf-8").splitlines()[:29]), encoding="utf-8")
+    assert calibrated(few) == 2
+    assert "has 29 questions; 30 are needed" in capsys.readouterr().err
+
+
+def test_ctrl_c_before_anything_was_measured_says_so(
+    plays_here: Plays, questions: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def at_once(context: Context) -> Line:
+        signal.raise_signal(signal.SIGINT)
+        return sums(context)
+
+    plays_here(at_once)
+    assert calibrated(questions) == 130
+    assert "0 questions are too few" in capsys.readouterr().err
+    assert read(folder) is None
 
 
 @pytest.mark.usefixtures("home")
