@@ -1,8 +1,9 @@
 """What each effort spends: chosen among the candidates so that more effort is never less right.
 
-What always holds: an effort is at least as right as the next cheaper one on the measured questions, and dearer only
-where it is shown to be better: the 95 % interval of the difference, paired by question, lies above nothing. Where it is
-not, it spends what the cheaper one spends, and says so.
+What always holds: an effort is at least as right as the next cheaper one on the measured questions, `high` also as
+`auto`, and dearer only where it is shown to be better: the 95 % interval of the difference, paired by question, lies
+above nothing. Where it is not, it spends what the cheaper one spends, and says so. `auto` alone goes by what is likely
+and not by what is shown: a vote is evidence, too.
 """
 
 from __future__ import annotations
@@ -33,14 +34,16 @@ class Step:
 def choose(samples: Samples) -> dict[Effort, Chosen]:
     """The choice for every effort. There is one question at least, with a thought."""
     direct = tried(samples, efforts()["none"]) if samples.direct else None
-    chosen: dict[Effort, Chosen] = {"none": _none(direct)}
+    usual = auto(samples)
+    chosen: dict[Effort, Chosen] = {"none": _none(direct), "auto": _chosen(usual)}
     step = Step(direct or min(candidates(samples, efforts()["low"]), key=lambda c: c.tokens), "")
     name: Effort = "none"
     for effort in LADDER:
+        if effort == "high" and usual.candidate.right > step.candidate.right:
+            step, name = usual, "auto"
         step = _step(step.candidate, candidates(samples, efforts()[effort]), name)
         chosen[effort] = _chosen(step)
         name = effort
-    chosen["auto"] = _chosen(auto(samples))
     return chosen
 
 
@@ -61,13 +64,14 @@ def _step(before: Candidate, within: Sequence[Candidate], name: str) -> Step:
     """From the next cheaper effort's candidate to this one's."""
     cheap = max((c for c in within if c.tokens <= before.tokens), key=lambda c: (c.right, -c.tokens), default=before)
     cheap = before if before.right >= cheap.right else cheap
+    base = name if cheap is before else f"the best that costs no more than {name}"
     dearer = [c for c in front(within) if c.tokens > cheap.tokens and c.right > cheap.right]
     gains = bootstrap_many([_gains(c, cheap) for c in dearer])
     better = [(c, gain) for c, gain in zip(dearer, gains, strict=True) if gain.low > 0]
     if better:
         best, gain = max(better, key=lambda pair: pair[0].right)
         return Step(
-            best, f"{_points(gain)} against {name}, for {best.tokens / max(cheap.tokens, 1.0):.1f} times the tokens"
+            best, f"{_points(gain)} against {base}, for {best.tokens / max(cheap.tokens, 1.0):.1f} times the tokens"
         )
     if cheap is not before:
         return Step(cheap, f"at least as right as {name}, for fewer tokens")
