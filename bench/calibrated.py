@@ -4,8 +4,8 @@
     python bench/calibrated.py votes-0.5b
 
 Prints all fixed settings with intervals, and beside them `auto` as calibrated on the other half; how honest the
-probabilities are (expected calibration error); and how right the answers are when only the surer ones are given. Then
-the same with the halves exchanged, and both together: every question tested once.
+probabilities are (expected calibration error, beside what chance alone would show); and how right the answers are when
+only the surer ones are given. Then the same with the halves exchanged, and both together: every question tested once.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from bethink.evals.believing import Tried, believe, try_on, votes_of
 from bethink.evals.candidates import Candidate, Samples, front, tried
 from bethink.evals.choosing import auto
 from bethink.evals.simulate import read_kept
-from bethink.evals.stats import Estimate, accuracy, bootstrap, coverage, reliability
+from bethink.evals.stats import Estimate, accuracy, bootstrap, chance_error, coverage, reliability
 from bethink.thinking.spend import Spend
 
 BUDGET = 1024
@@ -84,7 +84,7 @@ def report(name: str, half: Half) -> None:
     gains = [a - b for a, b in zip(half.auto.rights, at_cost(half.fixed, half.auto.tokens), strict=True)]
     against = told(bootstrap(gains), signed=True)
     spend = half.auto.spend
-    auto_name = f"**auto, calibrated** ({spend.paths} paths)"
+    auto_name = f"**auto, calibrated** ({spend.paths} path{'s' if spend.paths > 1 else ''})"
     rows.append([auto_name, told(accuracy(half.auto.rights)), f"{half.auto.tokens:.0f}", against])
     n = len(half.tries)
     show(
@@ -96,7 +96,9 @@ def report(name: str, half: Half) -> None:
     shown = [[f"{b.low:.1f}–{b.high:.1f}", b.n, f"{b.agreement:.2f}", told(b.right)] for b in bins]
     show(f"{name}: probabilities", ["probability", "answers", "mean", "right, %"], shown)
     raw = reliability([(t.agreement, t.is_right) for t in half.tries])[1]
-    print(f"expected calibration error {error:.3f} (agreement taken for a probability: {raw:.3f})")
+    print(f"expected calibration error {error:.3f}; agreement taken for a probability: {raw:.3f}")
+    chance = chance_error([t.probability for t in half.tries])
+    print(f"probabilities that are perfectly true would show {chance:.3f} on so few questions")
     steps = coverage([(t.probability, t.is_right) for t in half.tries])
     wanted = [next((s for s in steps if s[1] >= share), steps[-1]) for share in (0.1, 0.2, 0.3, 0.5, 0.75, 1.0)]
     answered = [[f"{100 * c:.0f} %", f"{p:.2f}", f"{100 * r:.1f} %"] for p, c, r in dict.fromkeys(wanted)]

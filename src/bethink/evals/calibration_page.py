@@ -12,7 +12,7 @@ from bethink.evals.calibrate import Findings
 from bethink.evals.candidates import SIZES, Samples, n_paths_of, tried
 from bethink.evals.chart import Point, cost_chart, coverage_chart, reliability_chart
 from bethink.evals.page import facts, frame, grid, interval, percent
-from bethink.evals.stats import accuracy, coverage, reliability
+from bethink.evals.stats import accuracy, chance_error, coverage, reliability
 from bethink.thinking.calibration import Calibration, Chosen
 from bethink.thinking.spend import Spend
 from bethink.types import EFFORTS, Effort
@@ -126,9 +126,11 @@ def _belief(findings: Findings) -> str:
     bins = reliability_chart([(name, colour, found) for name, colour, found, _ in measured], "said to be right")
     covered = coverage_chart([(name, colour, coverage(pairs)) for (name, colour), pairs in series[1:]])
     keys = "".join(f'<i class="swatch c{c}"></i>{name}, error {error:.3f} &nbsp; ' for name, c, _, error in measured)
+    chance = chance_error([t.probability for t in findings.tries])
     return f"""<section><h2>Can a probability be trusted?</h2><div class="pair">
 <figure><h3>Said to be right against being right</h3>{bins}<figcaption>{keys}<br>On the dashed line
-what is said is true. Every question was tried with what was chosen on others.</figcaption></figure>
+what is said is true. Every question was tried with what was chosen on others. Probabilities that are
+perfectly true would show an error of {chance:.3f} on so few.</figcaption></figure>
 <figure><h3>Answering only what is sure</h3>{covered}<figcaption>Right among the answered questions, when those
 with a lower probability are left unsure.</figcaption></figure></div>{_sure(findings)}</section>"""
 

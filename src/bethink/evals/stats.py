@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import comb, sqrt
+from random import Random
 from typing import TYPE_CHECKING
 
 from bethink.errors import ExtraMissing
@@ -197,8 +198,23 @@ def reliability(pairs: Sequence[tuple[float, float]], n_bins: int = 5) -> tuple[
         if inside:
             mean = sum(a for a, _ in inside) / len(inside)
             bins.append(Bin(low, high, len(inside), mean, accuracy([r for _, r in inside])))
-    error = sum(b.n * abs(b.agreement - b.right.value) for b in bins) / len(pairs) if pairs else 0.0
-    return bins, error
+    return bins, _error(pairs, n_bins) if pairs else 0.0
+
+
+def chance_error(probabilities: Sequence[float], n_draws: int = 500) -> float:
+    """The calibration error that these probabilities would show in the mean if each were perfectly true."""
+    draw = Random(0)
+    drawn = ([(p, float(draw.random() < p)) for p in probabilities] for _ in range(n_draws))
+    return sum(_error(pairs) for pairs in drawn) / n_draws if probabilities else 0.0
+
+
+def _error(pairs: Sequence[tuple[float, float]], n_bins: int = 5) -> float:
+    sums = [[0.0, 0.0] for _ in range(n_bins)]
+    for said, right in pairs:
+        inside = sums[min(n_bins - 1, int(said * n_bins))]
+        inside[0] += said
+        inside[1] += right
+    return sum(abs(said - right) for said, right in sums) / len(pairs)
 
 
 def coverage(pairs: Sequence[tuple[float, float]]) -> list[tuple[float, float, float]]:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from bethink.evals.stats import (
     accuracy,
     bootstrap,
+    chance_error,
     coverage,
     least_difference,
     maj_at_k,
@@ -98,6 +99,13 @@ def test_agreement_that_is_a_probability_has_no_calibration_error() -> None:
     assert error == pytest.approx(0.0)
     assert [(b.low, b.n) for b in bins] == [(0.6, 4), (0.8, 4)]
     assert reliability([]) == ([], 0.0)
+
+
+def test_few_answers_show_an_error_by_chance_and_many_hardly_any() -> None:
+    few, many = chance_error([0.1, 0.5, 0.9] * 10), chance_error([0.1, 0.5, 0.9] * 1000, n_draws=20)
+    assert 0.05 < few < 0.15
+    assert many < 0.015
+    assert chance_error([]) == 0.0
 
 
 def test_coverage_answers_the_surest_first() -> None:
