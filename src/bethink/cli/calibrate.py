@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 
 
-@click.command()
+@click.command(short_help="Let efforts and probabilities follow from a measurement.")
 @click.option("-m", "--model", type=ModelName(), metavar="NAME", help="A model's name, reference or path.")
 @click.option(
     "--minutes", type=click.FloatRange(0, 7 * 1440, min_open=True), default=20, show_default=True, help="Time to take."
