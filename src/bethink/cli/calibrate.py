@@ -16,7 +16,7 @@ from bethink.cli.model_names import ModelName, offer_engines, open_store
 from bethink.cli.options import Options
 from bethink.cli.parameters import PATHS, SEED
 from bethink.cli.terminal import Terminal, open_terminal
-from bethink.errors import StoreError, UsageError
+from bethink.errors import EngineClosed, StoreError, UsageError
 
 if TYPE_CHECKING:
     from bethink.evals.answers import AnswerTask
@@ -100,6 +100,8 @@ def _sample(task: AnswerTask, model: Model, folder: Path, values: dict[str, Any]
         Survey(task, model, folder / SAMPLES, seconds, values["paths"]).run(progress.start, progress.line)
     except KeyboardInterrupt:
         return True
+    except EngineClosed as error:
+        raise EngineClosed(str(error), "what is measured is kept; the same command goes on") from error
     finally:
         progress.stop()
     return False

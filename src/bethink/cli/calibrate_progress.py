@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
@@ -69,21 +70,29 @@ class CalibrateProgress:
             self.n_voted += line.lenient is True
 
     def told(self, *, is_over: bool = False) -> str:
+        """Everything on one line."""
+        return ", ".join(part for part in (self.head(is_over=is_over), self.rights()) if part)
+
+    def head(self, *, is_over: bool = False) -> str:
         elapsed_s = time.monotonic() - self.began
         parts = [f"{min(self.n_thinking, self.n_direct):,} questions"]
-        if self.n_direct:
-            parts.append(f"right without a thought {100 * self.n_direct_first / self.n_direct:.0f} %")
-        if self.n_thinking:
-            parts.append(f"with one {100 * self.n_first / self.n_thinking:.0f} %")
-            parts.append(f"by the vote {100 * self.n_voted / self.n_thinking:.0f} %")
         if self.n_tokens:
             parts.append(f"{self.n_tokens / max(elapsed_s, 1e-6):,.0f} tokens/s")
         if not is_over:
             parts.append(f"{seconds(max(0.0, self.total_s - elapsed_s))} left")
         return ", ".join(parts)
 
-    def render(self) -> Text:
+    def rights(self) -> str:
+        parts: list[str] = []
+        if self.n_direct:
+            parts.append(f"right without a thought {100 * self.n_direct_first / self.n_direct:.0f} %")
+        if self.n_thinking:
+            parts.append(f"with one {100 * self.n_first / self.n_thinking:.0f} %")
+            parts.append(f"by the vote {100 * self.n_voted / self.n_thinking:.0f} %")
+        return ", ".join(parts)
+
+    def render(self) -> Group:
         glyphs = self.terminal.glyphs
         n_full = min(BAR, int(BAR * (time.monotonic() - self.began) / self.total_s))
         bar = Text(glyphs.full * n_full, style="green") + Text(glyphs.empty * (BAR - n_full), style="dim")
-        return Text.assemble(bar, "  ", self.told())
+        return Group(Text.assemble(bar, "  ", self.head()), Text(self.rights()))

@@ -117,9 +117,7 @@ class Survey:
                 pass
 
         began = time.monotonic()
-        async with asyncio.TaskGroup() as group:
-            for seed in range(self.parallel):
-                group.create_task(path(seed))
+        await asyncio.gather(*(path(seed) for seed in range(self.parallel)))
         return self.parallel * PILOT_TOKENS / max(time.monotonic() - began, 1e-6)
 
     async def _sample(

@@ -8,18 +8,24 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bethink.cli.calibrate_progress import CalibrateProgress
 from bethink.cli.main import main
+from bethink.cli.terminal import Terminal
 from bethink.engine.scripted import Context, Line, Script
-from bethink.evals.results import ResultFolder, read_results
+from bethink.errors import EngineClosed
+from bethink.evals.results import Line as ResultLine
+from bethink.evals.results import PathLine, ResultFolder, read_results
+from bethink.evals.surveying import Shape
 from bethink.store import Store
 from bethink.thinking.calibration import find, read
-from tests.unit.cli.conftest import scripted_model
+from tests.unit.cli.conftest import console, scripted_model, written
 
 if TYPE_CHECKING:
     from bethink.model import Model
@@ -86,7 +92,7 @@ def test_a_measurement_is_kept_and_used_by_ask(
     shown = capsys.readouterr()
     assert "40 questions" in shown.out
     assert "medium" in shown.out
-    assert "40 questions, right without a thought" in shown.err
+    assert "40 questions" in shown.err
     kept = read(folder)
     assert kept is not None
     assert (kept.n_questions, kept.sha256, kept.form) == (40, SHA, "own")
@@ -184,6 +190,45 @@ def test_the_time_that_is_given_is_kept(
     assert main(["calibrate", "--minutes", "0.05", "--paths", "2"]) == 2
     assert time.monotonic() - began < 30
     assert "too few to choose by" in capsys.readouterr().err
+
+
+def test_an_engine_that_dies_costs_nothing_that_was_measured(
+    plays_here: Plays, questions: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    n_asked = 0
+
+    def dying(context: Context) -> Line:
+        nonlocal n_asked
+        n_asked += 1
+        if n_asked > 150:
+            raise EngineClosed("the engine died")
+        return sums(context)
+
+    plays_here(dying)
+    assert calibrated(questions) == 4
+    assert "the same command goes on" in capsys.readouterr().err
+    n_kept = len(read_results(folder / "samples"))
+    assert 0 < n_kept < 80
+    plays_here(sums)
+    assert calibrated(questions) == 0
+    assert read(folder) is not None
+
+
+def test_progress_tells_how_right_the_model_is_and_how_long_it_takes(make_terminal: Callable[..., Terminal]) -> None:
+    progress = CalibrateProgress(make_terminal(is_terminal=False, is_live=False), 60.0)
+    right = PathLine("7", "", "7", True, 10, 5, "natural")
+    wrong = replace(right, extracted="8", right=False)
+    thinks, direct = (arm.name for arm in Shape(4, 512).arms)
+    line = ResultLine("a", 0, thinks, 0, "q", "7", lenient=False, tokens=40, paths=(right, wrong, wrong, wrong))
+    progress.start([])
+    progress.line(line)
+    progress.line(replace(line, arm=direct, lenient=True, paths=()))
+    rights = "right without a thought 100 %, with one 100 %, by the vote 0 %"
+    assert progress.rights() == rights
+    assert re.fullmatch(rf"1 questions, [\d,]+ tokens/s, \d\d\.\d s left, {rights}", progress.told())
+    shown = console(is_terminal=False)
+    shown.print(progress.render())
+    assert written(shown).splitlines()[1] == rights
 
 
 def test_samples_that_another_process_takes_are_not_removed(
