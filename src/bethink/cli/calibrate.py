@@ -14,7 +14,7 @@ from rich.text import Text
 
 from bethink.cli.model_names import ModelName, offer_engines, open_store
 from bethink.cli.options import Options
-from bethink.cli.parameters import PATHS, SEED
+from bethink.cli.parameters import SEED
 from bethink.cli.terminal import Terminal, open_terminal
 from bethink.errors import EngineClosed, StoreError, UsageError
 
@@ -33,7 +33,10 @@ INTERRUPTED = 130
 )
 @click.option("--data", type=click.Path(path_type=Path), metavar="FILE", help="Your own questions and answers.")
 @click.option(
-    "--paths", type=PATHS, metavar="N", help="Paths sampled a question.  [default: 16, 8 or 4, as time allows]"
+    "--paths",
+    type=click.IntRange(2, 256),
+    metavar="N",
+    help="Paths sampled a question.  [default: 16, 8 or 4, as time allows]",
 )
 @click.option("--seed", type=SEED, default=0, show_default=True, metavar="N", help="Which of the mixed questions.")
 @click.option("--force", is_flag=True, help="Begin afresh instead of going on from the samples that are there.")

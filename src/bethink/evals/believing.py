@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise, product
+from itertools import accumulate, pairwise, product
 
 from bethink.evals.arms import NEVER
 from bethink.evals.candidates import SIZES, Samples, n_paths_of, tried
@@ -68,7 +68,9 @@ def _knots(votes: Sequence[Vote]) -> Knots:
         _Class(c.agreement, (c.weight * c.share + PRIOR * base) / (c.weight + PRIOR), c.weight + PRIOR)
         for c in _risen(classes)
     ]
-    return tuple((c.agreement, c.share) for c in _risen(drawn))
+    risen = _risen(drawn)
+    shares = accumulate((c.share for c in risen), max)  # what was computed anew may differ in its last digit
+    return tuple((c.agreement, share) for c, share in zip(risen, shares, strict=True))
 
 
 def _risen(classes: Sequence[_Class]) -> list[_Class]:

@@ -309,7 +309,7 @@ def test_what_is_calibrated_is_shown_and_forgotten(
         (["--minutes", "0"], "--minutes"),
         (["--show", "--reset"], "two things"),
         (["--data", "none.jsonl"], "there is no file"),
-        (["--paths", "0"], "--paths"),
+        (["--paths", "1"], "--paths"),
     ],
 )
 def test_wrong_usage_is_said(arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
