@@ -82,6 +82,7 @@ ifdef BETHINK_GSM8K
 	$(BIN)/python bench/accuracy.py --model $(MODEL)
 	$(BIN)/python bench/voting.py sample --model $(MODEL) --out votes
 	$(BIN)/python bench/voting.py replay votes
+	$(BIN)/python bench/calibrated.py votes
 endif
 
 .PHONY: docs

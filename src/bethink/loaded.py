@@ -9,6 +9,7 @@ from pathlib import Path as FilePath
 from bethink.engine.protocol import Engine
 from bethink.profiles import Profile
 from bethink.prompt import Prompt, Template, Tokenizer, render
+from bethink.thinking.calibration import Calibration
 from bethink.thinking.form import shown_tools
 from bethink.thinking.vote import VoteRule
 from bethink.types import Message, ModelRef, Request
@@ -19,7 +20,8 @@ from bethink.verify.sandbox import SharedSandbox
 class Loaded:
     """`stop_ids` end a turn; `traces` is where finished traces are kept (None: nowhere), in at most `traces_bytes`
     (None: no limit); `escapes` is how often a loop is escaped before the thought is closed (None: loops are not
-    looked for, which only measurements want)."""
+    looked for, which only measurements want); `rule` ends votes where no `calibration` does; `form` is the form of the
+    weights, and `calibrated` the folder of their calibration (None: nowhere). `notes` are said with every question."""
 
     engine: Engine
     tokenizer: Tokenizer
@@ -33,6 +35,10 @@ class Loaded:
     escapes: int | None = 2
     load_s: float = 0.0
     sandbox: SharedSandbox = field(default_factory=SharedSandbox)
+    form: str = "own"
+    calibrated: FilePath | None = None
+    calibration: Calibration | None = None
+    notes: tuple[str, ...] = ()
 
     def prompt(self, request: Request, *, is_thinking: bool, comparable: bool, wish: str = "") -> Prompt:
         """The ids of the request, with what is wished of its answer, and the instruction that makes a plain model

@@ -30,7 +30,9 @@ from bethink.prompt import Tokenizer
 from bethink.run import Run
 from bethink.store import Store
 from bethink.store.pull import pull
+from bethink.thinking.calibration import find as find_calibration
 from bethink.thinking.checks import refuse_early
+from bethink.thinking.vote import VoteRule
 from bethink.types import Completion, Finished, Message, ModelRef, Request, Result
 
 __all__ = ["CompletionRun", "Model", "Run", "ask", "default_model", "load", "stop_ids"]
@@ -104,6 +106,8 @@ def load(
     opened, files = open_engine(store, local, engine=engine, precision=precision, on_progress=report)
     tokenizer, template = files.tokenizer, files.template
     profile = choose_profile(family=local.family, name=f"{local.name} {files.model_name}", template=template.source)
+    calibrated = store.calibration_dir(local.sha256, opened.info.name, files.form)
+    calibration, notes = find_calibration(calibrated, local.sha256)
     return Model(
         engine=opened,
         tokenizer=tokenizer,
@@ -113,6 +117,11 @@ def load(
         stop_ids=stop_ids(tokenizer, profile.stop, files.eos_ids),
         traces=settings.home / "traces" if settings.traces_bytes != 0 else None,
         traces_bytes=settings.traces_bytes,
+        rule=VoteRule(sure=settings.sure),
+        form=files.form,
+        calibrated=calibrated,
+        calibration=calibration,
+        notes=notes,
         load_s=time.monotonic() - since_s,
     )
 

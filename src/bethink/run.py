@@ -90,6 +90,8 @@ class Run:
                 is_value=self.check.asks_for_value,
                 n_prompt=len(self._prompt.ids),
                 context_length=min(info.context_length, info.kv_tokens),
+                rule=self.model.rule,
+                calibration=self.model.calibration,
             )
             if self.plan.thinking_tokens > 0 or self.request.thought:
                 return
@@ -107,7 +109,7 @@ class Run:
     async def __aiter__(self) -> AsyncIterator[Event]:
         self._began = asyncio.get_running_loop().time() - self.load_s
         queue: asyncio.Queue[Event | None] = asyncio.Queue()
-        notes = self.plan.notes + self.check.notes
+        notes = self.model.notes + self.plan.notes + self.check.notes
         yield Started(len(self._prompt.ids), self.plan.budget, self.plan.n_paths, self.plan.effort, notes)
         task = asyncio.create_task(self._drive(queue.put_nowait))
         task.add_done_callback(lambda _: queue.put_nowait(None))
@@ -142,7 +144,7 @@ class Run:
         council = self._council = Council(
             new_path=paths.new,
             n_paths=self.plan.n_paths,
-            rule=model.rule,
+            rule=self.plan.rule,
             check=check,
             trace=self.trace,
             emit=emit,

@@ -216,6 +216,7 @@ def result_record(result: Result) -> dict[str, Any]:
             "extracted": verdict.extracted,
             "why": verdict.why,
             "agreement": verdict.agreement,
+            "probability": verdict.probability,
             "votes": [{"answer": v.answer, "count": v.count} for v in verdict.votes],
         },
         "usage": {**asdict(usage), "completion_tokens": usage.completion_tokens},

@@ -107,7 +107,8 @@ class Request:
     `check` is the evidence: `auto`, `none`, `math`, `code` (with `tests`, or by behaviour without), `schema` (of
     `json_schema`, which then constrains decoding where the engine can) or `cmd:COMMAND`. `tests` are Python, or a JSON
     list of stdin and stdout. `unsafe_local` runs programs without a sandbox where there is none. `json_schema` without
-    that check constrains decoding or is an error.
+    that check constrains decoding or is an error. `sure` is how likely the answer of a vote must be right to pass
+    (None: as the settings say); it needs a calibrated model.
 
     `tools` may be called instead of, or beside, an answer; they mean one path and no vote unless `paths` or `check` say
     otherwise. `tool_choice`: `auto`, `none` (the model is not shown them), `required`, or `function:NAME`.
@@ -128,6 +129,7 @@ class Request:
     json_schema: str | None = None
     tests: str | None = None
     unsafe_local: bool = False
+    sure: float | None = None
     drawing: Drawing = Drawing()
     tools: tuple[Tool, ...] = ()
     tool_choice: str = "auto"
@@ -197,7 +199,7 @@ class Vote:
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What is known about an answer. `passed` is True, False, or None for unsure. `kind` is none, vote, math, code,
-    schema or cmd."""
+    schema or cmd. `probability` is how likely the answer of a vote is right, where the model was calibrated."""
 
     kind: str
     passed: bool | None
@@ -205,6 +207,7 @@ class Verdict:
     why: str = ""
     agreement: float | None = None
     votes: tuple[Vote, ...] = ()
+    probability: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
