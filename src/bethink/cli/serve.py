@@ -24,6 +24,8 @@ def serve(host: str, port: int, model: str | None) -> int:
     from bethink.config import Settings
     from bethink.model import default_model, load
     from bethink.server.app import create_app
+    from bethink.server.conversations.opening import open_file
+    from bethink.server.page import Page
     from bethink.server.pool import Pool
     from bethink.server.service import Service
     from bethink.store import Store
@@ -37,5 +39,7 @@ def serve(host: str, port: int, model: str | None) -> int:
         default=store.canonical_name(model) if model else default_model(),
     )
     terminal.err.print(f"bethink serves on http://{host}:{port}")
-    uvicorn.run(create_app(Service(pool)), host=host, port=port, log_level="warning", lifespan="on")
+    service = Service(pool)
+    page = Page.of(service, open_file(settings.home / "accounts.db"))
+    uvicorn.run(create_app(service, page), host=host, port=port, log_level="warning", lifespan="on")
     return 0

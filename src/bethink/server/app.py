@@ -13,7 +13,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from bethink.server.asks import Dialect
+from bethink.server.page import Page
 from bethink.server.routes.models import list_models, show_model
+from bethink.server.routes.page import page_routes
 from bethink.server.routes.requests import control_chat, control_request
 from bethink.server.service import Service
 from bethink.server.wire.chat import Chat
@@ -23,8 +25,9 @@ DIALECTS: tuple[tuple[str, Dialect, str], ...] = (("/v1/chat/completions", Chat(
 """Path, dialect, and what ids begin with."""
 
 
-def create_app(service: Service) -> Starlette:
-    """The whole server as one ASGI application. It closes the service's models when it stops."""
+def create_app(service: Service, page: Page | None = None) -> Starlette:
+    """The whole server as one ASGI application. It closes the service's models when it stops. `page` is the chat page's
+    side of it (None: there is none)."""
     routes = [Route(path, _asking(service, dialect, prefix), methods=["POST"]) for path, dialect, prefix in DIALECTS]
     routes += [
         Route("/v1/models", list_models),
@@ -35,12 +38,15 @@ def create_app(service: Service) -> Starlette:
         Route("/readyz", _ready),
     ]
 
+    routes += page_routes() if page is not None else []
+
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncGenerator[None]:
-        app.state.service = service
+        app.state.service, app.state.page = service, page
         tidying = asyncio.create_task(_tidy(service))
         try:
-            yield
+            async with page.living() if page is not None else contextlib.nullcontext():
+                yield
         finally:
             tidying.cancel()
             await service.pool.close()

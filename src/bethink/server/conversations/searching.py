@@ -1,0 +1,108 @@
+"""The list of conversations, whole or what a search finds: titles and messages, any part of a word, upper case or
+lower.
+
+SQLite finds through an index of trigrams (`bt_search`, kept by triggers); PostgreSQL reads the owner's messages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Connection, Engine, and_, or_, select, text, tuple_
+
+from bethink.server.conversations.rows import conversation_of
+from bethink.server.conversations.tables import conversations, nodes
+from bethink.server.conversations.values import Conversation, NoSuchConversation
+
+MAX_WORDS = 8
+AROUND = 60
+"""Characters of a snippet on either side of what was found."""
+TRIGRAM = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """`snippet` is where the words stand (None: nothing was searched for, or they stand in the title)."""
+
+    conversation: Conversation
+    snippet: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    conversations: tuple[Found, ...]
+    more: bool
+
+
+def listed(engine: Engine, owner: str, *, query: str = "", limit: int = 50, before: str | None = None) -> Listed:
+    """Newest first; after the conversation `before`, where that is given. Every word of `query` must stand in the
+    title, or all in one message.
+
+    Raises: NoSuchConversation: `before`.
+    """
+    words = query.split()[:MAX_WORDS]
+    with engine.begin() as db:
+        wanted = [conversations.c.owner == owner]
+        if before is not None:
+            wanted.append(_older(db, owner, before))
+        if words:
+            wanted.append(or_(_in_title(words), conversations.c.id.in_(_holding(db, owner, words))))
+        newest = (conversations.c.updated_us.desc(), conversations.c.id.desc())
+        rows = db.execute(select(conversations).where(*wanted).order_by(*newest).limit(limit + 1)).mappings().all()
+        found = [conversation_of(row) for row in rows[:limit]]
+        told = tuple(Found(one, _snippet(db, one.id, words) if words else None) for one in found)
+    return Listed(told, len(rows) > limit)
+
+
+def _older(db: Connection, owner: str, before: str) -> ColumnElement[bool]:
+    mine = (conversations.c.id == before) & (conversations.c.owner == owner)
+    at = db.execute(select(conversations.c.updated_us).where(mine)).scalar()
+    if at is None:
+        raise NoSuchConversation(f"there is no conversation {before!r}", "list them from the beginning")
+    return tuple_(conversations.c.updated_us, conversations.c.id) < tuple_(at, before)
+
+
+def _in_title(words: Sequence[str]) -> ColumnElement[bool]:
+    return and_(*(conversations.c.title.icontains(word, autoescape=True) for word in words))
+
+
+def _holding(db: Connection, owner: str, words: Sequence[str]) -> list[str]:
+    """Ids of conversations with a message that holds all words."""
+    mine = select(nodes.c.conversation_id).distinct()
+    mine = mine.join(conversations, conversations.c.id == nodes.c.conversation_id).where(conversations.c.owner == owner)
+    return list(db.execute(mine.where(_matching(db, words))).scalars())
+
+
+def _matching(db: Connection, words: Sequence[str]) -> ColumnElement[bool]:
+    """Of nodes. Words too short for the index are looked for in what it finds."""
+    long = [word for word in words if len(word) >= TRIGRAM] if db.dialect.name == "sqlite" else []
+    conditions = [nodes.c.content.icontains(word, autoescape=True) for word in words if word not in long]
+    if long:
+        quoted = " AND ".join('"' + word.replace('"', '""') + '"' for word in long)
+        hits = text("SELECT rowid FROM bt_search WHERE bt_search MATCH :quoted").bindparams(quoted=quoted)
+        conditions.append(nodes.c.seq.in_(hits.columns(nodes.c.seq)))
+    return and_(*conditions)
+
+
+def _snippet(db: Connection, conversation_id: str, words: Sequence[str]) -> str | None:
+    """Around the first word, in the newest message that holds all of them."""
+    within = (nodes.c.conversation_id == conversation_id) & _matching(db, words)
+    content = db.execute(select(nodes.c.content).where(within).order_by(nodes.c.seq.desc()).limit(1)).scalar()
+    if content is None:
+        return None
+    at = max(0, content.casefold().find(words[0].casefold()))
+    begin, end = max(0, at - AROUND), at + len(words[0]) + AROUND
+    shown = " ".join(content[begin:end].split())
+    return ("…" if begin else "") + shown + ("…" if end < len(content) else "")
+
+
+_ADD = "INSERT INTO bt_search(rowid, content) VALUES (new.seq, new.content);"
+_TAKE = "INSERT INTO bt_search(bt_search, rowid, content) VALUES ('delete', old.seq, old.content);"
+SEARCH_INDEX = (
+    "CREATE VIRTUAL TABLE bt_search USING fts5(content, content='bt_nodes', content_rowid='seq', tokenize='trigram')",
+    f"CREATE TRIGGER bt_search_insert AFTER INSERT ON bt_nodes BEGIN {_ADD} END",
+    f"CREATE TRIGGER bt_search_delete AFTER DELETE ON bt_nodes BEGIN {_TAKE} END",
+    f"CREATE TRIGGER bt_search_update AFTER UPDATE OF content ON bt_nodes BEGIN {_TAKE} {_ADD} END",
+)
+"""What keeps the index, for the migration."""

@@ -1,0 +1,358 @@
+"""`Conversations`: what was said, kept in a database. Synchronous; call it from a thread.
+
+What always holds: every change is one transaction; nobody reads or changes what another owner has, and is told that it
+does not exist; an answer that is to come stands in `runs` from the moment its question is kept until it is there.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Connection, Engine, RowMapping, delete, func, insert, literal, select, update
+
+from bethink.errors import UsageError
+from bethink.server.conversations.rows import conversation_of, file_of, new_id, node_of, to_json
+from bethink.server.conversations.tables import conversations, files, node_files, nodes, runs
+from bethink.server.conversations.titles import title_of
+from bethink.server.conversations.tree import newest_leaf
+from bethink.server.conversations.values import (
+    MAX_CONTENT,
+    MAX_TITLE,
+    UNTITLED,
+    Conversation,
+    FileRef,
+    Node,
+    NoSuchConversation,
+    NoSuchNode,
+    Pending,
+    StillAnswering,
+    TurnSettings,
+    clean,
+)
+
+MAX_NODES = 20_000
+"""Of one conversation."""
+MAX_FILES = 20
+"""Of one question."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question and the answer that is to come."""
+
+    user: Node
+    pending: Pending
+
+
+@dataclass(slots=True)
+class Conversations:
+    """`holder` names this process among those that share the database; `now_us` is the time of day."""
+
+    engine: Engine
+    holder: str = "here"
+    now_us: Callable[[], int] = lambda: time.time_ns() // 1000
+
+    # ---- conversations
+
+    def create(self, owner: str, title: str | None = None) -> Conversation:
+        named = _title(title) if title is not None else None
+        now = self.now_us()
+        made = Conversation(new_id("c"), named or UNTITLED, now, now)
+        with self.engine.begin() as db:
+            db.execute(
+                insert(conversations).values(
+                    id=made.id,
+                    owner=owner,
+                    title=made.title,
+                    is_titled=named is not None,
+                    n_turns=0,
+                    created_us=now,
+                    updated_us=now,
+                )
+            )
+        return made
+
+    def get(self, owner: str, conversation_id: str) -> tuple[Conversation, list[Node]]:
+        """A conversation and all its nodes, in the order in which they were made.
+
+        Raises: NoSuchConversation.
+        """
+        with self.engine.begin() as db:
+            found = conversation_of(_owned(db, owner, conversation_id))
+            return found, _nodes(db, nodes.c.conversation_id == conversation_id)
+
+    def find_conversation(self, owner: str, conversation_id: str) -> Conversation:
+        """Raises: NoSuchConversation."""
+        with self.engine.begin() as db:
+            return conversation_of(_owned(db, owner, conversation_id))
+
+    def open_answers(self, owner: str, conversation_id: str) -> set[str]:
+        """Ids of the answers that are still to come. Raises: NoSuchConversation."""
+        of_it = (nodes.c.conversation_id == conversation_id) & nodes.c.status.in_(("queued", "running"))
+        with self.engine.begin() as db:
+            _owned(db, owner, conversation_id)
+            return set(db.execute(select(nodes.c.id).where(of_it)).scalars())
+
+    def rename(self, owner: str, conversation_id: str, title: str) -> None:
+        """Raises: NoSuchConversation, UsageError."""
+        named = _title(title)
+        with self.engine.begin() as db:
+            _owned(db, owner, conversation_id)
+            _update(db, conversation_id, title=named, is_titled=True)
+
+    def show(self, owner: str, conversation_id: str, node_id: str) -> None:
+        """Show the branch that `node_id` is part of, as far as it goes.
+
+        Raises: NoSuchConversation, NoSuchNode.
+        """
+        with self.engine.begin() as db:
+            _owned(db, owner, conversation_id)
+            _node_in(db, conversation_id, node_id)
+            line = _nodes(db, nodes.c.conversation_id == conversation_id, is_brief=True)
+            _update(db, conversation_id, leaf=newest_leaf(line, node_id))
+
+    def delete(self, owner: str, conversation_id: str) -> None:
+        """With all its nodes, and the files that nothing else is about.
+
+        Raises: NoSuchConversation.
+        """
+        with self.engine.begin() as db:
+            _owned(db, owner, conversation_id)
+            of_it = select(nodes.c.id).where(nodes.c.conversation_id == conversation_id)
+            used = db.execute(select(node_files.c.file_id).where(node_files.c.node_id.in_(of_it))).scalars().all()
+            db.execute(delete(node_files).where(node_files.c.node_id.in_(of_it)))
+            db.execute(delete(runs).where(runs.c.node_id.in_(of_it)))
+            db.execute(delete(nodes).where(nodes.c.conversation_id == conversation_id))
+            db.execute(delete(conversations).where(conversations.c.id == conversation_id))
+            still = select(node_files.c.file_id)
+            db.execute(delete(files).where(files.c.id.in_(used), files.c.id.not_in(still)))
+
+    # ---- questions and answers
+
+    def ask(
+        self,
+        owner: str,
+        conversation_id: str,
+        parent: str | None,
+        content: str,
+        settings: TurnSettings,
+        *,
+        seed: int,
+        file_ids: Sequence[str] = (),
+    ) -> Asked:
+        """Keep a question and the wish for its answer, durably, before anything runs.
+
+        Raises: NoSuchConversation, NoSuchNode, StillAnswering, UsageError.
+        """
+        content = _content(content)
+        if len(file_ids) > MAX_FILES:
+            raise UsageError(f"{len(file_ids)} files are more than {MAX_FILES}", "ask about fewer at once")
+        with self.engine.begin() as db:
+            row = _owned(db, owner, conversation_id)
+            if parent is not None:
+                self._refuse_parent(_node_in(db, conversation_id, parent))
+            _refuse_more(db, conversation_id)
+            found = [_file(db, owner, file_id) for file_id in dict.fromkeys(file_ids)]
+            user = Node(new_id("n"), conversation_id, parent, "user", content, self.now_us(), files=tuple(found))
+            _insert(db, [user])
+            answer = self._wish(db, owner, user, settings, seed, None)
+            title = "" if row["is_titled"] else title_of(content)
+            changes: dict[str, Any] = {"title": title, "is_titled": True} if title else {}
+            _update(db, conversation_id, n_turns=row["n_turns"] + 1, **changes)
+        return Asked(user, answer)
+
+    def again(
+        self,
+        owner: str,
+        conversation_id: str,
+        node_id: str,
+        given: TurnSettings,
+        *,
+        seed: int,
+        thought: str | None = None,
+    ) -> Pending:
+        """Another answer to the question of `node_id`, which is the question or an answer to it. Settings that are not
+        given are those of that answer.
+
+        Raises: NoSuchConversation, NoSuchNode, UsageError.
+        """
+        with self.engine.begin() as db:
+            _owned(db, owner, conversation_id)
+            node = _node_in(db, conversation_id, node_id)
+            _refuse_more(db, conversation_id)
+            settings = given if node.settings is None else node.settings.changed_by(given)
+            if node.role == "assistant" and node.settings is not None and "seed" not in given.model_fields_set:
+                settings = settings.model_copy(update={"seed": None})  # else it would be the same answer
+            if settings.seed is not None:
+                seed = settings.seed
+            question = node if node.role == "user" else _node_in(db, conversation_id, node.parent or "")
+            return self._wish(db, owner, question, settings, seed, None if thought is None else clean(thought))
+
+    def find(self, owner: str, node_id: str) -> Node:
+        """Raises: NoSuchNode."""
+        with self.engine.begin() as db:
+            owned = select(conversations.c.id).where(conversations.c.owner == owner)
+            found = _nodes(db, (nodes.c.id == node_id) & nodes.c.conversation_id.in_(owned))
+        if not found:
+            raise NoSuchNode(f"there is no message {node_id!r}", "it may have been deleted")
+        return found[0]
+
+    def line(self, node_id: str) -> list[Node]:
+        """The branch from its root to `node_id`, without results. Raises: NoSuchNode."""
+        up = select(nodes.c.id, nodes.c.parent, literal(0).label("depth")).where(nodes.c.id == node_id)
+        above = up.cte("above", recursive=True)
+        above = above.union_all(
+            select(nodes.c.id, nodes.c.parent, above.c.depth + 1).where(
+                nodes.c.id == above.c.parent, above.c.depth < MAX_NODES
+            )
+        )
+        with self.engine.begin() as db:
+            found = {node.id: node for node in _nodes(db, nodes.c.id.in_(select(above.c.id)), is_brief=True)}
+            depths = db.execute(select(above.c.id, above.c.depth)).all()
+        if node_id not in found:
+            raise NoSuchNode(f"there is no message {node_id!r}", "it may have been deleted")
+        return [found[at] for at, _ in sorted(depths, key=lambda d: -d[1])]
+
+    def texts(self, file_ids: Iterable[str]) -> dict[str, str]:
+        """What was read of files, by id."""
+        with self.engine.begin() as db:
+            rows = db.execute(select(files.c.id, files.c.text).where(files.c.id.in_(list(file_ids)))).all()
+        return {row[0]: row[1] for row in rows}
+
+    def _refuse_parent(self, parent: Node) -> None:
+        if parent.role != "assistant":
+            raise UsageError("a question can only follow an answer", "its parent is an answer, or null")
+        if parent.is_open:
+            raise StillAnswering("that answer is not there yet", "stop it, or wait for it")
+
+    def _wish(
+        self, db: Connection, owner: str, question: Node, settings: TurnSettings, seed: int, thought: str | None
+    ) -> Pending:
+        now = self.now_us()
+        node = Node(
+            new_id("n"), question.conversation, question.id, "assistant", "", now, status="queued", settings=settings
+        )
+        _insert(db, [node])
+        db.execute(
+            insert(runs).values(
+                node_id=node.id,
+                owner=owner,
+                seed=seed,
+                thought=thought,
+                n_attempts=0,
+                n_crashes=0,
+                holder=self.holder,
+                seen_us=now,
+            )
+        )
+        _update(
+            db, node.conversation, leaf=node.id, updated_us=now, **({"model": settings.model} if settings.model else {})
+        )
+        return Pending(owner, node, seed, thought)
+
+
+def write_nodes(db: Connection, conversation_id: str, made: Sequence[Node]) -> None:
+    """For a whole conversation that came from elsewhere."""
+    _insert(db, [replace(node, conversation=conversation_id) for node in made])
+
+
+def _insert(db: Connection, made: Sequence[Node]) -> None:
+    rows = [
+        {
+            "id": node.id,
+            "conversation_id": node.conversation,
+            "parent": node.parent,
+            "role": node.role,
+            "status": node.status,
+            "content": node.content,
+            "thinking": node.thinking,
+            "settings": None if node.settings is None else node.settings.model_dump_json(),
+            "result": to_json(node.result),
+            "error": to_json(node.error),
+            "created_us": node.created_us,
+        }
+        for node in made
+    ]
+    if rows:
+        db.execute(insert(nodes), rows)
+    about = [
+        {"node_id": node.id, "place": place, "file_id": file.id}
+        for node in made
+        for place, file in enumerate(node.files)
+    ]
+    if about:
+        db.execute(insert(node_files), about)
+
+
+def _update(db: Connection, conversation_id: str, **changes: Any) -> None:
+    db.execute(update(conversations).where(conversations.c.id == conversation_id).values(**changes))
+
+
+def _owned(db: Connection, owner: str, conversation_id: str) -> RowMapping:
+    mine = (conversations.c.id == conversation_id) & (conversations.c.owner == owner)
+    row = db.execute(select(conversations).where(mine)).mappings().first()
+    if row is None:
+        raise NoSuchConversation(f"there is no conversation {conversation_id!r}", "it may have been deleted")
+    return row
+
+
+def _node_in(db: Connection, conversation_id: str, node_id: str) -> Node:
+    found = _nodes(db, (nodes.c.id == node_id) & (nodes.c.conversation_id == conversation_id))
+    if not found:
+        raise NoSuchNode(f"this conversation has no message {node_id!r}", "reload it")
+    return found[0]
+
+
+def _nodes(db: Connection, which: Any, *, is_brief: bool = False) -> list[Node]:
+    """`is_brief`: without results and settings, which are long."""
+    columns = [
+        literal(None).label(column.name) if is_brief and column.name in ("result", "settings", "error") else column
+        for column in nodes.c
+    ]
+    rows = db.execute(select(*columns).where(which).order_by(nodes.c.seq)).mappings().all()
+    about = (
+        select(node_files.c.node_id, files)
+        .join(files, files.c.id == node_files.c.file_id)
+        .where(node_files.c.node_id.in_(select(nodes.c.id).where(which)))
+        .order_by(node_files.c.node_id, node_files.c.place)
+    )
+    by_node: dict[str, list[FileRef]] = {}
+    for row in db.execute(about.with_only_columns(*_FILE_COLUMNS)).mappings():
+        by_node.setdefault(row["node_id"], []).append(file_of(row))
+    return [node_of(row, tuple(by_node.get(row["id"], ()))) for row in rows]
+
+
+_FILE_COLUMNS = (node_files.c.node_id, *(files.c[name] for name in ("id", "name", "kind", "chars", "cut")))
+
+
+def _file(db: Connection, owner: str, file_id: str) -> FileRef:
+    row = db.execute(select(files).where(files.c.id == file_id, files.c.owner == owner)).mappings().first()
+    if row is None:
+        raise UsageError(f"there is no file {file_id!r}", "send it again")
+    return file_of(row)
+
+
+def _refuse_more(db: Connection, conversation_id: str) -> None:
+    n = db.execute(select(func.count()).where(nodes.c.conversation_id == conversation_id)).scalar_one()
+    if n + 2 > MAX_NODES:
+        raise UsageError(f"this conversation has {n} messages, which are the most it can hold", "begin another one")
+
+
+def _content(text: str) -> str:
+    if not text.strip():
+        raise UsageError("there is no question", "write one")
+    if len(text) > MAX_CONTENT:
+        raise UsageError(f"the question has {len(text):,} characters; {MAX_CONTENT:,} are the most", "shorten it")
+    return clean(text)
+
+
+def _title(text: str) -> str:
+    named = " ".join(clean(text).split())
+    if not named:
+        raise UsageError("the title is empty", "write one")
+    if len(named) > MAX_TITLE:
+        raise UsageError(f"the title has {len(named)} characters; {MAX_TITLE} are the most", "shorten it")
+    return named

@@ -1,0 +1,27 @@
+"""The chat page's own API under `/api`: one file a noun, all JSON, all for whoever `person.person_of` says."""
+
+from __future__ import annotations
+
+from starlette.routing import Route
+
+from bethink.server.routes.page import conversations, me, nodes
+from bethink.server.routes.page.answering import Handler, answered
+
+
+def page_routes() -> list[Route]:
+    """Every route of the page's API."""
+    one = "/api/conversations/{id}"
+    table: list[tuple[str, str, Handler]] = [
+        ("GET", "/api/me", me.show_me),
+        ("GET", "/api/conversations", conversations.list_conversations),
+        ("POST", "/api/conversations", conversations.create_conversation),
+        ("GET", one, conversations.show_conversation),
+        ("PATCH", one, conversations.change_conversation),
+        ("DELETE", one, conversations.delete_conversation),
+        ("POST", one + "/ask", nodes.ask),
+        ("POST", one + "/nodes/{node}/again", nodes.ask_again),
+        ("GET", "/api/nodes/{node}/events", nodes.follow),
+        ("POST", "/api/nodes/{node}/answer_now", nodes.answer_now),
+        ("POST", "/api/nodes/{node}/stop", nodes.stop),
+    ]
+    return [Route(path, answered(handler), methods=[method]) for method, path, handler in table]
