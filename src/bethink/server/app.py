@@ -17,6 +17,7 @@ from bethink.server.page import Page
 from bethink.server.routes.models import list_models, show_model
 from bethink.server.routes.page import page_routes
 from bethink.server.routes.requests import control_chat, control_request
+from bethink.server.routes.site import site_routes
 from bethink.server.service import Service
 from bethink.server.wire.chat import Chat
 
@@ -39,6 +40,7 @@ def create_app(service: Service, page: Page | None = None) -> Starlette:
     ]
 
     routes += page_routes() if page is not None else []
+    routes += site_routes() if page is not None else []
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncGenerator[None]:
