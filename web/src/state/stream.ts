@@ -106,23 +106,20 @@ export class Stream {
         break;
       case 'delta': {
         const path = this.path(event.path);
+        const { phase, text, n_tokens: n } = event;
         live.firstTokenAt ??= Date.now();
-        path.phase = event.phase;
-        if (event.phase === 'thinking') [path.thinking, path.n_thinking] = [path.thinking + event.text, event.n_tokens];
-        else [path.answer, path.n_answer] = [path.answer + event.text, event.n_tokens];
+        this.change(event.path, phase === 'thinking' ? { phase, thinking: path.thinking + text, n_thinking: n } : { phase, answer: path.answer + text, n_answer: n });
         break;
       }
-      case 'rolled_back': {
-        const path = this.path(event.path);
-        path.thinking = [...path.thinking].slice(0, event.keep_chars).join('');
+      case 'rolled_back':
+        this.change(event.path, { thinking: [...this.path(event.path).thinking].slice(0, event.keep_chars).join('') });
         break;
-      }
       case 'closed':
-        Object.assign(this.path(event.path), { closed_by: event.closed_by, n_thinking: event.n_tokens, phase: 'answer' });
+        this.change(event.path, { closed_by: event.closed_by, n_thinking: event.n_tokens, phase: 'answer' });
         break;
       case 'path': {
         const { index, answer, extracted, is_cancelled, passed } = event;
-        Object.assign(this.path(index), { answer, extracted, is_cancelled, passed, is_done: true });
+        this.change(index, { answer, extracted, is_cancelled, passed, is_done: true });
         live.votes = event.votes;
         live.nRunning = event.n_running;
         break;
@@ -139,12 +136,13 @@ export class Stream {
   }
 
   private path(index: number): ShownPath {
-    let path = this.live.paths.find((one) => one.index === index);
-    if (!path) {
-      path = { ...UNTOUCHED, index };
-      this.live.paths = [...this.live.paths, path].sort((a, b) => a.index - b.index);
-    }
-    return path;
+    return this.live.paths.find((one) => one.index === index) ?? { ...UNTOUCHED, index };
+  }
+
+  /** Values are replaced, never changed: what shows a path is drawn again only when it is another one. */
+  private change(index: number, change: Partial<ShownPath>): void {
+    const others = this.live.paths.filter((one) => one.index !== index);
+    this.live.paths = [...others, { ...this.path(index), ...change }].sort((a, b) => a.index - b.index);
   }
 
   private finish(node: Node | null, failure: Failure | null): void {

@@ -25,6 +25,18 @@ reader.use(tex, {
   delimiters: 'all',
   render: (content: string, isDisplay: boolean) => `<span class="tex${isDisplay ? ' display' : ''}">${escape(content.trim())}</span>`,
 });
+// Many models box their result outside of any formula.
+reader.inline.ruler.before('escape', 'boxed', (state, silent) => {
+  const found = state.src.startsWith('\\boxed{', state.pos) && /^\\boxed\{(?:[^{}\n]|\{[^{}\n]*\}){1,400}\}/.exec(state.src.slice(state.pos, state.pos + 500));
+  if (!found) return false;
+  if (!silent) {
+    const token = state.push('boxed', 'span', 0);
+    token.content = found[0];
+  }
+  state.pos += found[0].length;
+  return true;
+});
+reader.renderer.rules['boxed'] = (tokens, index) => `<span class="tex">${escape(tokens[index]!.content)}</span>`;
 // A picture would be fetched, and its address can carry away what was said: it is shown as a link.
 reader.renderer.rules['image'] = (tokens, index) => {
   const token = tokens[index]!;

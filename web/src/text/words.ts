@@ -46,7 +46,7 @@ export function verdictWords(result: Result): Said {
   const n = result.paths.filter((path) => !path.is_cancelled).length;
   if (verdict.kind === 'vote' && n > 1) return voteWords(verdict, n);
   if (verdict.kind === 'none' || (verdict.kind === 'vote' && verdict.passed === null))
-    return { sureness: 'unchecked', badge: 'Not checked', line: 'One line of thought, nothing to compare it with. More paths would show how sure it is.' };
+    return { sureness: 'unchecked', badge: 'Not checked', line: 'A single line of thought, with nothing to compare it with.' };
   const how = { math: 'Checked as mathematics', code: 'Checked by running it', schema: 'Checked against the schema' }[verdict.kind] ?? 'Checked';
   const why = sentence(verdict.why);
   if (verdict.passed === true) return { sureness: 'proven', badge: 'Checked, holds', line: `${how}: ${why}` };

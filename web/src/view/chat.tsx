@@ -23,11 +23,11 @@ export function Chat() {
   useLayoutEffect(() => {
     forgetWatcher();
     isPinned.current = true;
-    toEnd(scroll.current!);
+    toEnd(scroll.current);
   }, [id]);
   useEffect(() => {
     const observer = new ResizeObserver(() => {
-      if (isPinned.current) toEnd(scroll.current!);
+      if (isPinned.current) toEnd(scroll.current);
     });
     observer.observe(list.current!);
     observer.observe(scroll.current!);
@@ -36,11 +36,12 @@ export function Chat() {
   const last = shown.at(-1)?.id;
   useLayoutEffect(() => {
     isPinned.current = true;
-    toEnd(scroll.current!);
+    toEnd(scroll.current);
   }, [last]);
 
   const onScroll = (): void => {
-    const at = scroll.current!;
+    const at = scroll.current;
+    if (!at) return;
     isPinned.current = at.scrollHeight - at.scrollTop - at.clientHeight < PINNED_PX;
     setAway(!isPinned.current);
   };
@@ -53,7 +54,7 @@ export function Chat() {
         if (event.dataTransfer?.files.length) void addFiles([...event.dataTransfer.files]);
       }}
     >
-      {heading.value && <Head />}
+      {heading.value ? <Head /> : <div class="head is-empty" />}
       <div class="scroll" ref={scroll} onScroll={onScroll}>
         <div class="messages" ref={list} role="log" aria-live="off" aria-label="Conversation">
           {isMissing.value && <Missing />}
@@ -65,20 +66,21 @@ export function Chat() {
       </div>
       <div class="dock">
         {isAway && shown.length > 0 && (
-          <button type="button" class="button to-end" onClick={() => toEnd(scroll.current!)}>
+          <button type="button" class="button to-end" onClick={() => toEnd(scroll.current)}>
             <Icon name="down" size={16} />
             <span>Newest</span>
           </button>
         )}
         <Composer />
-        <p class="small-print">A model can be wrong. What was checked stands under each answer.</p>
+        <p class="small-print">A model can be wrong. Each answer says what was checked.</p>
       </div>
     </div>
   );
 }
 
-function toEnd(at: HTMLElement): void {
-  at.scrollTop = at.scrollHeight;
+/** The first screen is read from its top. */
+function toEnd(at: HTMLElement | null): void {
+  if (at) at.scrollTop = branch.peek().length ? at.scrollHeight : 0;
 }
 
 function Missing() {

@@ -49,9 +49,9 @@ export function Knobs({ settings, name = '' }: BarProps) {
         </select>
       </label>
       <More n={more}>
-        <NumberKnob label="Budget of the thought" unit="tokens" value={now.budget} min={0} step={1} onChange={(budget) => set({ budget })} hint="Empty: the effort decides" />
-        <NumberKnob label="Answer within" unit="seconds" value={now.within_s} min={1} step="any" onChange={(within_s) => set({ within_s })} hint="Empty: no deadline" />
-        <NumberKnob label="Paths at most" unit="" value={now.paths} min={1} max={256} step={1} onChange={(paths) => set({ paths })} hint="More than one: they vote" />
+        <NumberKnob label="Budget of the thought" unit="tokens" value={now.budget} min={0} step={1} onChange={(budget) => set({ budget })} hint="the effort decides" />
+        <NumberKnob label="Answer within" unit="seconds" value={now.within_s} min={1} step="any" onChange={(within_s) => set({ within_s })} hint="no deadline" />
+        <NumberKnob label="Paths at most" unit="" value={now.paths} min={1} max={256} step={1} onChange={(paths) => set({ paths })} hint="the effort decides" />
         <label class="field">
           <span>Check the answer</span>
           <select value={now.check} onChange={(event) => set({ check: event.currentTarget.value as Check })}>
@@ -62,7 +62,7 @@ export function Knobs({ settings, name = '' }: BarProps) {
             ))}
           </select>
         </label>
-        <NumberKnob label="Temperature" unit="" value={now.temperature} min={0} max={5} step="any" onChange={(temperature) => set({ temperature })} hint="Empty: the model's own" />
+        <NumberKnob label="Temperature" unit="" value={now.temperature} min={0} max={5} step="any" onChange={(temperature) => set({ temperature })} hint="the model's own" />
         <label class="field wide">
           <span>Instructions for the model</span>
           <textarea rows={2} value={now.system ?? ''} onInput={(event) => set({ system: event.currentTarget.value || null })} placeholder="For example: answer in French." />

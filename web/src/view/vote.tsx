@@ -85,7 +85,7 @@ function LivePath({ stream, path, budget }: { stream: Stream; path: ShownPath; b
 function liveState(path: ShownPath): string {
   if (path.is_cancelled) return 'not needed any more';
   if (path.is_done) return 'answered';
-  return path.phase === 'thinking' ? `${number(path.n_thinking)} tokens` : 'answering';
+  return path.phase === 'thinking' ? plural(path.n_thinking, 'token') : 'answering';
 }
 
 const lastLine = (text: string): string => {
@@ -135,7 +135,7 @@ export function DoneVote({ title, paths, votes }: { title: string; paths: PathRe
 
 function DonePath({ path }: { path: PathResult }) {
   const [isOpen, setOpen] = useState(false);
-  const state = path.is_cancelled ? 'not needed any more' : `${number(path.usage.thinking_tokens)} tokens · ${closedWords(path.closed_by)}`;
+  const state = path.is_cancelled ? 'not needed any more' : `${plural(path.usage.thinking_tokens, 'token')} · ${closedWords(path.closed_by)}`;
   const judged = path.passed === true ? ' · passed' : path.passed === false ? ' · failed' : '';
   return (
     <PathRow

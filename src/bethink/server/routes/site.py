@@ -41,7 +41,6 @@ PREVIEW_POLICY = "; ".join(
         "media-src data: blob:",
         "form-action 'none'",
         "base-uri 'none'",
-        "webrtc 'block'",
         "frame-ancestors 'self'",
     )
 )
