@@ -319,7 +319,7 @@ def _failed(answer: Answer, error: BethinkError) -> Outcome:
 def _ended(answer: Answer, result: Result | None) -> Outcome:
     if result is None:
         return Outcome("stopped")
-    times = answer.pending.n_attempts + answer.n_crashes
+    times = answer.pending.n_attempts + answer.n_crashes - answer.pending.n_crashes
     resumed = {"times": times, "tokens": answer.n_kept_tokens, "seconds": answer.elapsed_s} if times else None
     record = result_of(result, resumed)
     status = "stopped" if answer.wants_stop else "done"

@@ -63,7 +63,7 @@ class Display:
                 texts = self.thinking if event["phase"] == "thinking" else self.answer
                 texts[event["path"]] = texts.get(event["path"], "") + event["text"]
             case "rolled_back":
-                self.thinking[event["path"]] = self.thinking[event["path"]][: event["keep_chars"]]
+                self.thinking[event["path"]] = self.thinking.get(event["path"], "")[: event["keep_chars"]]
             case "path":
                 self.answer[event["index"]] = event["answer"]
             case "snapshot":
