@@ -1,5 +1,5 @@
-"""Conversations as trees: whatever is asked, edited and answered again, a branch is a line from its root, and what a model
-is told of it alternates."""
+"""Conversations as trees: whatever is asked, edited and answered again, a branch is a line from its root, and what a
+model is told of it alternates."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bethink.server.conversations.values import FileRef, Node
 
 @st.composite
 def trees(draw: st.DrawFn) -> list[Node]:
-    """As they grow: each question under an answer (or at the root), each answer under a question; some come to nothing."""
+    """As they grow: each question under an answer or at the root, each answer under a question; some come to nothing."""
     made: list[Node] = []
     for n in range(draw(st.integers(1, 24))):
         questions = [node.id for node in made if node.role == "user"]
@@ -26,7 +26,7 @@ def trees(draw: st.DrawFn) -> list[Node]:
             content = draw(st.sampled_from(("", " ", f"answer {n}")))
         else:
             parent, role, content = draw(st.sampled_from([None, *answers])), "user", f"question {n}"
-        made.append(Node(f"n{n}", "c", parent, role, content, n))  # pyright: ignore[reportArgumentType]  # one of two words
+        made.append(Node(f"n{n}", "c", parent, role, content, n))
     return made
 
 
