@@ -10,7 +10,7 @@ import configparser
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from platformdirs import user_data_dir
@@ -41,7 +41,8 @@ class PackageIndexes:
 @dataclass(frozen=True, slots=True)
 class Settings:
     """`home` holds every file that bethink keeps: models, what was prepared from them, traces. Traces take at most
-    `traces_bytes` (None: no limit; 0: none is written)."""
+    `traces_bytes` (None: no limit; 0: none is written). `database` is where keys and usage are kept (None: a file in
+    `home`); it may hold a password."""
 
     home: Path
     hf_endpoint: str = HUGGING_FACE
@@ -50,10 +51,12 @@ class Settings:
     indexes: PackageIndexes = PackageIndexes()
     ca_file: str | None = None
     traces_bytes: int | None = TRACES_MB * 1_000_000
+    database: str | None = field(default=None, repr=False)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
-        """BETHINK_HOME moves the home; HF_ENDPOINT, HF_TOKEN and MODELSCOPE_ENDPOINT are what their own tools read.
+        """BETHINK_HOME moves the home, BETHINK_DATABASE names a database of keys and usage; HF_ENDPOINT, HF_TOKEN and
+        MODELSCOPE_ENDPOINT are what their own tools read.
 
         Raises: UsageError: BETHINK_TRACES_MB is no number.
         """
@@ -63,6 +66,7 @@ class Settings:
         return cls(
             home=Path(home).expanduser().absolute(),
             traces_bytes=_traces_bytes(env.get("BETHINK_TRACES_MB", "").strip().lower()),
+            database=env.get("BETHINK_DATABASE", "").strip() or None,
             hf_endpoint=(env.get("HF_ENDPOINT") or HUGGING_FACE).rstrip("/"),
             hf_token=env.get("HF_TOKEN") or None,
             ms_endpoint=(env.get("MODELSCOPE_ENDPOINT") or MODELSCOPE).rstrip("/"),

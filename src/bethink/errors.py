@@ -12,6 +12,24 @@
     │   ├── InvalidModelFile       truncated, lying or hostile model file
     │   └── DoesNotFit             the machine has too little memory for what was asked
     ├── SandboxMissing             code cannot be run safely on this machine               (exit 5, HTTP 501)
+    ├── AccessError                who may ask what of a server, and how much of it        (exit 2)
+    │   ├── Unauthorized           no key, or none that holds                              (HTTP 401)
+    │   │   ├── UnknownKey         never says which part of it was wrong
+    │   │   ├── ExpiredKey
+    │   │   └── RevokedKey
+    │   ├── Forbidden              the key holds, and does not open this                   (HTTP 403)
+    │   │   ├── ModelNotAllowed
+    │   │   └── ScopeMissing
+    │   └── Delayed                come back in `retry_after_s`
+    │       ├── LimitReached       a limit of a key or of its workspace                    (HTTP 429)
+    │       │   ├── RateLimited    requests or tokens per minute
+    │       │   ├── TooManyAtOnce  requests under way
+    │       │   └── QuotaExhausted tokens per month
+    │       └── Overloaded         the engine is full, and so is the queue for it          (HTTP 503)
+    ├── AccountsError              the database of keys and usage                          (exit 3, HTTP 503)
+    │   ├── DatabaseTooNew         a newer bethink wrote it
+    │   ├── UnknownAccount         no workspace, user or key of that name                  (HTTP 404)
+    │   └── AccountExists          that name is taken                                      (HTTP 409)
     └── EngineError                loading or running a model                              (exit 4, HTTP 500/503)
         ├── EngineMissing          the engine's package is not installed
         ├── CapabilityMissing      the engine cannot do what was asked
@@ -90,6 +108,91 @@ class SandboxMissing(BethinkError):
     code = "sandbox_missing"
     http_status = 501
     exit_code = 5
+
+
+class AccessError(BethinkError):
+    code = "access"
+    http_status = 403
+    exit_code = 2
+
+
+class Unauthorized(AccessError):
+    code = "unauthorized"
+    http_status = 401
+
+
+class UnknownKey(Unauthorized):
+    code = "unknown_key"
+
+
+class ExpiredKey(Unauthorized):
+    code = "expired_key"
+
+
+class RevokedKey(Unauthorized):
+    code = "revoked_key"
+
+
+class Forbidden(AccessError):
+    code = "forbidden"
+
+
+class ModelNotAllowed(Forbidden):
+    code = "model_not_allowed"
+
+
+class ScopeMissing(Forbidden):
+    code = "scope_missing"
+
+
+class Delayed(AccessError):
+    """Nothing is wrong but the moment: the same request may pass in `retry_after_s`."""
+
+    def __init__(self, message: str, hint: str = "", *, retry_after_s: float) -> None:
+        super().__init__(message, hint)
+        self.retry_after_s = retry_after_s
+
+
+class LimitReached(Delayed):
+    code = "limit_reached"
+    http_status = 429
+
+
+class RateLimited(LimitReached):
+    code = "rate_limited"
+
+
+class TooManyAtOnce(LimitReached):
+    code = "too_many_at_once"
+
+
+class QuotaExhausted(LimitReached):
+    code = "quota_exhausted"
+
+
+class Overloaded(Delayed):
+    code = "overloaded"
+    http_status = 503
+
+
+class AccountsError(BethinkError):
+    code = "accounts"
+    http_status = 503
+    exit_code = 3
+
+
+class DatabaseTooNew(AccountsError):
+    code = "database_too_new"
+
+
+class UnknownAccount(AccountsError):
+    code = "unknown_account"
+    http_status = 404
+
+
+class AccountExists(AccountsError):
+    code = "account_exists"
+    http_status = 409
 
 
 class EngineError(BethinkError):

@@ -42,6 +42,8 @@ COMMANDS: dict[str, str] = {
     "pull": "bethink.cli.pull:pull",
     "models": "bethink.cli.models:models",
     "doctor": "bethink.cli.doctor:doctor",
+    "keys": "bethink.cli.keys:keys",
+    "usage": "bethink.cli.usage:usage",
     "check": "bethink.cli.check:check",
     "trace": "bethink.cli.trace:trace",
     "completion": "bethink.cli.main:completion",
@@ -60,6 +62,10 @@ SECTIONS: dict[str, dict[str, str]] = {
     "Models": {
         "pull": "Download models, check them against their hash, and keep them.",
         "models": "List, show and remove models; see what fits this machine.",
+    },
+    "Serve": {
+        "keys": "Make, list, limit and revoke the keys of a server.",
+        "usage": "See what a server's keys used, and what it cost.",
     },
     "Look closer": {
         "check": "Hold an answer against mathematics, tests or a schema.",

@@ -24,7 +24,6 @@ def serve(host: str, port: int, model: str | None) -> int:
     from bethink.config import Settings
     from bethink.model import default_model, load
     from bethink.server.app import create_app
-    from bethink.server.conversations.opening import open_file
     from bethink.server.page import Page
     from bethink.server.pool import Pool
     from bethink.server.service import Service
@@ -40,6 +39,5 @@ def serve(host: str, port: int, model: str | None) -> int:
     )
     terminal.err.print(f"bethink serves on http://{host}:{port}")
     service = Service(pool)
-    page = Page.of(service, open_file(settings.home / "accounts.db"))
-    uvicorn.run(create_app(service, page), host=host, port=port, log_level="warning", lifespan="on")
+    uvicorn.run(create_app(service, Page.open(service, settings)), host=host, port=port, log_level="warning", lifespan="on")
     return 0

@@ -12,9 +12,9 @@ import logging
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
-from sqlalchemy import Engine
-
+from bethink.config import Settings
 from bethink.errors import BethinkError
+from bethink.server.accounts.database import open_database
 from bethink.server.conversations.detached import Detached
 from bethink.server.conversations.holders import is_alive, this_process
 from bethink.server.conversations.progress import Progress
@@ -33,9 +33,12 @@ class Page:
     detached: Detached
 
     @classmethod
-    def of(cls, service: Service, database: Engine) -> Page:
-        """A page over a service and an open database."""
-        conversations = Conversations(database, this_process())
+    def open(cls, service: Service, settings: Settings) -> Page:
+        """A page over a service, with its conversations in the database of keys and usage. Blocks.
+
+        Raises: UsageError, ExtraMissing, DatabaseTooNew, AccountsError.
+        """
+        conversations = Conversations(open_database(settings.database, settings.home), this_process())
         return cls(service, conversations, Detached(Runs(service), Progress(conversations, is_alive)))
 
     @contextlib.asynccontextmanager
@@ -47,6 +50,7 @@ class Page:
         finally:
             taking_up.cancel()
             await self.detached.close()
+            await asyncio.to_thread(self.conversations.engine.dispose)
 
     async def _take_up(self) -> None:
         log = logging.getLogger("bethink")

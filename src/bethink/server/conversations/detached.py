@@ -30,6 +30,8 @@ from bethink.types import Finished, Message, Request, Result
 
 KEEP_S = 1.0
 """How often what was said is written down."""
+LOOK_S = 0.3
+"""How often a look is taken at an answer that another process makes."""
 ALIVE_S = 5.0
 """How often a process says that it lives, when there is nothing else to write."""
 MOST_CRASHES = 4
@@ -163,7 +165,7 @@ class Detached:
             if kept is not None and kept["shown"] != shown:
                 shown, after = kept["shown"], after + 1
                 yield after, pydantic_core.to_json(Shown.of_kept(kept["shown"]).record())
-            await asyncio.sleep(KEEP_S)
+            await asyncio.sleep(LOOK_S)
 
     def drop(self, node_ids: set[str]) -> None:
         """Their conversation is gone."""
@@ -319,7 +321,7 @@ def _failed(answer: Answer, error: BethinkError) -> Outcome:
 def _ended(answer: Answer, result: Result | None) -> Outcome:
     if result is None:
         return Outcome("stopped")
-    times = answer.pending.n_attempts + answer.n_crashes
+    times = answer.pending.n_attempts + answer.n_crashes - answer.pending.n_crashes
     resumed = {"times": times, "tokens": answer.n_kept_tokens, "seconds": answer.elapsed_s} if times else None
     record = result_of(result, resumed)
     status = "stopped" if answer.wants_stop else "done"

@@ -39,22 +39,25 @@ class _Gathered:
 
 @dataclass(slots=True)
 class EventLog:
-    """`later` calls something after some seconds, as an event loop's `call_later`. Used from one event loop."""
+    """`later` calls something after some seconds, as an event loop's `call_later`. Used from one event loop. `window`
+    is how many events are kept."""
 
     n_attempts: int = 0
     shown: Shown = field(default_factory=Shown)
     later: Callable[[float, Callable[[], None]], object] = lambda seconds, call: asyncio.get_running_loop().call_later(
         seconds, call
     )
+    window: int = WINDOW
     is_closed: bool = False
     last: int = field(init=False)
-    _kept: deque[Numbered] = field(default_factory=lambda: deque[Numbered](maxlen=WINDOW))
+    _kept: deque[Numbered] = field(init=False)
     _gathered: dict[tuple[int, Phase], _Gathered] = field(default_factory=dict[tuple[int, Phase], _Gathered])
     _coming: Shown | None = None
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         self.last = PER_ATTEMPT * self.n_attempts
+        self._kept = deque(maxlen=self.window)
 
     # ---- writing
 

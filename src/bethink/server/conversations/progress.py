@@ -46,7 +46,7 @@ class Progress:
         """Every answer whose maker is gone is ours from now on; oldest first."""
         here = self.conversations
         lost_us = here.now_us() - int(LOST_S * 1e6)
-        with here.engine.begin() as db:
+        with here.writing() as db:
             rows = db.execute(select(runs, nodes).join(nodes, nodes.c.id == runs.c.node_id).order_by(nodes.c.seq))
             lost = [row for row in rows.mappings().all() if self._is_lost(row["holder"], row["seen_us"], lost_us)]
             return [_pending(row) for row in lost if self._claim(db, row)]
@@ -73,7 +73,7 @@ class Progress:
 
     def begin(self, node_id: str) -> None:
         """It is being made now."""
-        with self.conversations.engine.begin() as db:
+        with self.conversations.writing() as db:
             db.execute(update(nodes).where(nodes.c.id == node_id).values(status="running"))
 
     def keep(self, node_id: str, kept: bytes | None, *, n_crashes: int) -> bool:
@@ -82,25 +82,25 @@ class Progress:
         changes: dict[str, Any] = {"seen_us": here.now_us(), "n_crashes": n_crashes}
         if kept is not None:
             changes["kept"] = kept.decode()
-        with here.engine.begin() as db:
+        with here.writing() as db:
             done = db.execute(update(runs).where(runs.c.node_id == node_id).values(**changes))
         return done.rowcount > 0
 
     def kept(self, node_id: str) -> dict[str, Any] | None:
         """What was written down of an answer on its way."""
-        with self.conversations.engine.begin() as db:
+        with self.conversations.reading() as db:
             return from_json(db.execute(select(runs.c.kept).where(runs.c.node_id == node_id)).scalar())
 
     def release(self, node_id: str) -> None:
         """Whoever comes next goes on with it."""
-        with self.conversations.engine.begin() as db:
+        with self.conversations.writing() as db:
             db.execute(update(runs).where(runs.c.node_id == node_id).values(holder=NOBODY))
 
     def end(self, node_id: str, outcome: Outcome) -> None:
         """The answer is there. That its conversation was deleted meanwhile is no error."""
         here = self.conversations
         thinking = None if outcome.thinking is None else clean(outcome.thinking)
-        with here.engine.begin() as db:
+        with here.writing() as db:
             db.execute(
                 update(nodes)
                 .where(nodes.c.id == node_id)
@@ -126,6 +126,7 @@ def _pending(row: RowMapping) -> Pending:
         node=node_of(row),
         seed=row["seed"],
         thought=row["thought"],
+        key_id=row["key_id"],
         n_attempts=row["n_attempts"] + 1,
         n_crashes=row["n_crashes"] + (row["holder"] != NOBODY),
         kept=from_json(row["kept"]),

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, Engine, and_, or_, select, text, tuple_
+from sqlalchemy import ColumnElement, Connection, and_, or_, select, text, tuple_
 
 from bethink.server.conversations.rows import conversation_of
+from bethink.server.conversations.storage import Conversations
 from bethink.server.conversations.tables import conversations, nodes
 from bethink.server.conversations.values import Conversation, NoSuchConversation
 
@@ -35,14 +36,14 @@ class Listed:
     more: bool
 
 
-def listed(engine: Engine, owner: str, *, query: str = "", limit: int = 50, before: str | None = None) -> Listed:
+def listed(here: Conversations, owner: str, *, query: str = "", limit: int = 50, before: str | None = None) -> Listed:
     """Newest first; after the conversation `before`, where that is given. Every word of `query` must stand in the
     title, or all in one message.
 
     Raises: NoSuchConversation: `before`.
     """
     words = query.split()[:MAX_WORDS]
-    with engine.begin() as db:
+    with here.reading() as db:
         wanted = [conversations.c.owner == owner]
         if before is not None:
             wanted.append(_older(db, owner, before))
@@ -95,14 +96,3 @@ def _snippet(db: Connection, conversation_id: str, words: Sequence[str]) -> str 
     begin, end = max(0, at - AROUND), at + len(words[0]) + AROUND
     shown = " ".join(content[begin:end].split())
     return ("…" if begin else "") + shown + ("…" if end < len(content) else "")
-
-
-_ADD = "INSERT INTO bt_search(rowid, content) VALUES (new.seq, new.content);"
-_TAKE = "INSERT INTO bt_search(bt_search, rowid, content) VALUES ('delete', old.seq, old.content);"
-SEARCH_INDEX = (
-    "CREATE VIRTUAL TABLE bt_search USING fts5(content, content='bt_nodes', content_rowid='seq', tokenize='trigram')",
-    f"CREATE TRIGGER bt_search_insert AFTER INSERT ON bt_nodes BEGIN {_ADD} END",
-    f"CREATE TRIGGER bt_search_delete AFTER DELETE ON bt_nodes BEGIN {_TAKE} END",
-    f"CREATE TRIGGER bt_search_update AFTER UPDATE OF content ON bt_nodes BEGIN {_TAKE} {_ADD} END",
-)
-"""What keeps the index, for the migration."""

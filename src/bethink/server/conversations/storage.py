@@ -7,13 +7,15 @@ does not exist; an answer that is to come stands in `runs` from the moment its q
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, Engine, RowMapping, delete, func, insert, literal, select, update
 
 from bethink.errors import UsageError
+from bethink.server.accounts.database import database_errors, reading
 from bethink.server.conversations.rows import conversation_of, file_of, new_id, node_of, to_json
 from bethink.server.conversations.tables import conversations, files, node_files, nodes, runs
 from bethink.server.conversations.titles import title_of
@@ -55,13 +57,27 @@ class Conversations:
     holder: str = "here"
     now_us: Callable[[], int] = lambda: time.time_ns() // 1000
 
+    def reading(self) -> AbstractContextManager[Connection]:
+        """A transaction that changes nothing, and waits for nobody.
+
+        Raises: AccountsError.
+        """
+        return _transaction(reading(self.engine), "conversations cannot be read")
+
+    def writing(self) -> AbstractContextManager[Connection]:
+        """A transaction that is kept whole or not at all.
+
+        Raises: AccountsError.
+        """
+        return _transaction(self.engine, "the conversation cannot be kept")
+
     # ---- conversations
 
     def create(self, owner: str, title: str | None = None) -> Conversation:
         named = _title(title) if title is not None else None
         now = self.now_us()
         made = Conversation(new_id("c"), named or UNTITLED, now, now)
-        with self.engine.begin() as db:
+        with self.writing() as db:
             db.execute(
                 insert(conversations).values(
                     id=made.id,
@@ -80,26 +96,26 @@ class Conversations:
 
         Raises: NoSuchConversation.
         """
-        with self.engine.begin() as db:
+        with self.reading() as db:
             found = conversation_of(_owned(db, owner, conversation_id))
             return found, _nodes(db, nodes.c.conversation_id == conversation_id)
 
     def find_conversation(self, owner: str, conversation_id: str) -> Conversation:
         """Raises: NoSuchConversation."""
-        with self.engine.begin() as db:
+        with self.reading() as db:
             return conversation_of(_owned(db, owner, conversation_id))
 
     def open_answers(self, owner: str, conversation_id: str) -> set[str]:
         """Ids of the answers that are still to come. Raises: NoSuchConversation."""
         of_it = (nodes.c.conversation_id == conversation_id) & nodes.c.status.in_(("queued", "running"))
-        with self.engine.begin() as db:
+        with self.reading() as db:
             _owned(db, owner, conversation_id)
             return set(db.execute(select(nodes.c.id).where(of_it)).scalars())
 
     def rename(self, owner: str, conversation_id: str, title: str) -> None:
         """Raises: NoSuchConversation, UsageError."""
         named = _title(title)
-        with self.engine.begin() as db:
+        with self.writing() as db:
             _owned(db, owner, conversation_id)
             _update(db, conversation_id, title=named, is_titled=True)
 
@@ -108,7 +124,7 @@ class Conversations:
 
         Raises: NoSuchConversation, NoSuchNode.
         """
-        with self.engine.begin() as db:
+        with self.writing() as db:
             _owned(db, owner, conversation_id)
             _node_in(db, conversation_id, node_id)
             line = _nodes(db, nodes.c.conversation_id == conversation_id, is_brief=True)
@@ -119,7 +135,7 @@ class Conversations:
 
         Raises: NoSuchConversation.
         """
-        with self.engine.begin() as db:
+        with self.writing() as db:
             _owned(db, owner, conversation_id)
             of_it = select(nodes.c.id).where(nodes.c.conversation_id == conversation_id)
             used = db.execute(select(node_files.c.file_id).where(node_files.c.node_id.in_(of_it))).scalars().all()
@@ -141,6 +157,7 @@ class Conversations:
         settings: TurnSettings,
         *,
         seed: int,
+        key_id: str = "",
         file_ids: Sequence[str] = (),
     ) -> Asked:
         """Keep a question and the wish for its answer, durably, before anything runs.
@@ -150,7 +167,7 @@ class Conversations:
         content = _content(content)
         if len(file_ids) > MAX_FILES:
             raise UsageError(f"{len(file_ids)} files are more than {MAX_FILES}", "ask about fewer at once")
-        with self.engine.begin() as db:
+        with self.writing() as db:
             row = _owned(db, owner, conversation_id)
             if parent is not None:
                 self._refuse_parent(_node_in(db, conversation_id, parent))
@@ -158,7 +175,7 @@ class Conversations:
             found = [_file(db, owner, file_id) for file_id in dict.fromkeys(file_ids)]
             user = Node(new_id("n"), conversation_id, parent, "user", content, self.now_us(), files=tuple(found))
             _insert(db, [user])
-            answer = self._wish(db, owner, user, settings, seed, None)
+            answer = self._wish(db, user, settings, Pending(owner, user, seed, key_id=key_id))
             title = "" if row["is_titled"] else title_of(content)
             changes: dict[str, Any] = {"title": title, "is_titled": True} if title else {}
             _update(db, conversation_id, n_turns=row["n_turns"] + 1, **changes)
@@ -172,6 +189,7 @@ class Conversations:
         given: TurnSettings,
         *,
         seed: int,
+        key_id: str = "",
         thought: str | None = None,
     ) -> Pending:
         """Another answer to the question of `node_id`, which is the question or an answer to it. Settings that are not
@@ -179,7 +197,7 @@ class Conversations:
 
         Raises: NoSuchConversation, NoSuchNode, UsageError.
         """
-        with self.engine.begin() as db:
+        with self.writing() as db:
             _owned(db, owner, conversation_id)
             node = _node_in(db, conversation_id, node_id)
             _refuse_more(db, conversation_id)
@@ -189,11 +207,12 @@ class Conversations:
             if settings.seed is not None:
                 seed = settings.seed
             question = node if node.role == "user" else _node_in(db, conversation_id, node.parent or "")
-            return self._wish(db, owner, question, settings, seed, None if thought is None else clean(thought))
+            thought = None if thought is None else clean(thought)
+            return self._wish(db, question, settings, Pending(owner, question, seed, thought, key_id))
 
     def find(self, owner: str, node_id: str) -> Node:
         """Raises: NoSuchNode."""
-        with self.engine.begin() as db:
+        with self.reading() as db:
             owned = select(conversations.c.id).where(conversations.c.owner == owner)
             found = _nodes(db, (nodes.c.id == node_id) & nodes.c.conversation_id.in_(owned))
         if not found:
@@ -209,7 +228,7 @@ class Conversations:
                 nodes.c.id == above.c.parent, above.c.depth < MAX_NODES
             )
         )
-        with self.engine.begin() as db:
+        with self.reading() as db:
             found = {node.id: node for node in _nodes(db, nodes.c.id.in_(select(above.c.id)), is_brief=True)}
             depths = db.execute(select(above.c.id, above.c.depth)).all()
         if node_id not in found:
@@ -218,7 +237,7 @@ class Conversations:
 
     def texts(self, file_ids: Iterable[str]) -> dict[str, str]:
         """What was read of files, by id."""
-        with self.engine.begin() as db:
+        with self.reading() as db:
             rows = db.execute(select(files.c.id, files.c.text).where(files.c.id.in_(list(file_ids)))).all()
         return {row[0]: row[1] for row in rows}
 
@@ -228,9 +247,8 @@ class Conversations:
         if parent.is_open:
             raise StillAnswering("that answer is not there yet", "stop it, or wait for it")
 
-    def _wish(
-        self, db: Connection, owner: str, question: Node, settings: TurnSettings, seed: int, thought: str | None
-    ) -> Pending:
+    def _wish(self, db: Connection, question: Node, settings: TurnSettings, wish: Pending) -> Pending:
+        """Keep the answer that is to come to `question`; `wish` is it in all but its node."""
         now = self.now_us()
         node = Node(
             new_id("n"), question.conversation, question.id, "assistant", "", now, status="queued", settings=settings
@@ -239,19 +257,25 @@ class Conversations:
         db.execute(
             insert(runs).values(
                 node_id=node.id,
-                owner=owner,
-                seed=seed,
-                thought=thought,
+                owner=wish.owner,
+                key_id=wish.key_id,
+                seed=wish.seed,
+                thought=wish.thought,
                 n_attempts=0,
                 n_crashes=0,
                 holder=self.holder,
                 seen_us=now,
             )
         )
-        _update(
-            db, node.conversation, leaf=node.id, updated_us=now, **({"model": settings.model} if settings.model else {})
-        )
-        return Pending(owner, node, seed, thought)
+        changes: dict[str, Any] = {"model": settings.model} if settings.model else {}
+        _update(db, node.conversation, leaf=node.id, updated_us=now, **changes)
+        return replace(wish, node=node)
+
+
+@contextmanager
+def _transaction(engine: Engine, what: str) -> Generator[Connection]:
+    with database_errors(what), engine.begin() as db:
+        yield db
 
 
 def write_nodes(db: Connection, conversation_id: str, made: Sequence[Node]) -> None:

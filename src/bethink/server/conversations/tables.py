@@ -5,9 +5,10 @@ Names begin with `bt_`; times are microseconds since the epoch; JSON is kept as 
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
 
-metadata = MetaData()
+from bethink.server.accounts.tables import metadata
+
 BIG = BigInteger().with_variant(Integer, "sqlite")
 
 conversations = Table(
@@ -24,7 +25,7 @@ conversations = Table(
     Column("updated_us", BigInteger, nullable=False),
 )
 """`is_titled`: its title was given or found, and no question changes it any more."""
-Index("ix_bt_conversations_owner_updated_us", conversations.c.owner, conversations.c.updated_us, conversations.c.id)
+Index("ix_bt_conversations_owner", conversations.c.owner, conversations.c.updated_us, conversations.c.id)
 
 nodes = Table(
     "bt_nodes",
@@ -70,6 +71,7 @@ runs = Table(
     metadata,
     Column("node_id", String, ForeignKey("bt_nodes.id"), primary_key=True),
     Column("owner", String, nullable=False),
+    Column("key_id", String, nullable=False),
     Column("seed", BigInteger, nullable=False),
     Column("thought", Text, nullable=True),
     Column("n_attempts", Integer, nullable=False),
@@ -80,4 +82,15 @@ runs = Table(
 )
 """One row for each answer that is still to come; it goes with the answer's arrival. `n_attempts` counts the processes
 that made it before, `n_crashes` how many of them died over it. `holder` is the process that makes it, `seen_us` when
-that last said that it lives, `kept` what was written down of the run."""
+that last said that it lives, `kept` what was written down of the run. `key_id` is whose right to ask it was
+(empty: the person on this machine)."""
+
+sessions = Table(
+    "bt_sessions",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("key_id", String, ForeignKey("bt_keys.id"), nullable=False),
+    Column("created_us", BigInteger, nullable=False),
+    Column("expires_us", BigInteger, nullable=False),
+)
+"""Logins of the page: the hash of what a cookie holds, and the key that was shown for it."""

@@ -116,12 +116,14 @@ class Conversation:
 @dataclass(frozen=True, slots=True)
 class Pending:
     """An answer that is to be made, with all that is needed to make it, also after a crash. `kept` is what was written
-    down of its run (None: nothing yet); `n_attempts` processes had it before, `n_crashes` of them died over it."""
+    down of its run (None: nothing yet); `key_id` whose right to ask it is (empty: the person on this machine);
+    `n_attempts` processes had it before, `n_crashes` of them died over it."""
 
     owner: str
     node: Node
     seed: int
     thought: str | None = None
+    key_id: str = ""
     n_attempts: int = 0
     n_crashes: int = 0
     kept: Mapping[str, Any] | None = None

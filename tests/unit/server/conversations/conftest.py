@@ -13,12 +13,12 @@ from typing import Any
 import httpx
 import pytest
 
+from bethink.config import Settings
 from bethink.engine.scripted import Said, Script, ScriptedEngine, scripted_tokenizer
 from bethink.model import Model, stop_ids
 from bethink.profiles import Profile, load_profiles
 from bethink.prompt import Template, Tokenizer
 from bethink.server.app import create_app
-from bethink.server.conversations.opening import open_file
 from bethink.server.page import Page
 from bethink.server.pool import Pool
 from bethink.server.service import Service
@@ -63,7 +63,7 @@ class Display:
                 texts = self.thinking if event["phase"] == "thinking" else self.answer
                 texts[event["path"]] = texts.get(event["path"], "") + event["text"]
             case "rolled_back":
-                self.thinking[event["path"]] = self.thinking[event["path"]][: event["keep_chars"]]
+                self.thinking[event["path"]] = self.thinking.get(event["path"], "")[: event["keep_chars"]]
             case "path":
                 self.answer[event["index"]] = event["answer"]
             case "snapshot":
@@ -71,6 +71,9 @@ class Display:
                 self.answer = {path["index"]: path["answer"] for path in event["paths"]}
             case "finished" | "failed":
                 self.last = event
+                if "node" in event and set(self.thinking) | set(self.answer) <= {0}:
+                    self.thinking = {0: event["node"]["thinking"] or ""}
+                    self.answer = {0: event["node"]["content"]}
             case _:
                 pass
 
@@ -131,13 +134,12 @@ def serve(tmp_path: Path) -> Serve:
     async def started(model: Model | None = None, **pool: Any) -> AsyncGenerator[Client]:
         loaded = model or make_model()
         service = Service(Pool(load=lambda _: loaded, known=lambda: ("scripted",), default="scripted", **pool))
-        page = Page.of(service, open_file(tmp_path / "bethink.db"))
+        page = Page.open(service, Settings(tmp_path))
         app = create_app(service, page)
         async with app.router.lifespan_context(app):
             transport = httpx.ASGITransport(app)
             async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
                 yield Client(http, page)
-        page.conversations.engine.dispose()
 
     return started
 

@@ -33,7 +33,7 @@ async def list_conversations(http: Http) -> Response:
     query = http.query_params
     found = await asyncio.to_thread(
         listed,
-        page_of(http).conversations.engine,
+        page_of(http).conversations,
         person_of(http).owner,
         query=query.get("query", ""),
         limit=number(http, "limit", 50, 1, MOST_LISTED),

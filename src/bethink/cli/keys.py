@@ -1,0 +1,362 @@
+"""`bethink keys`: who may use a server, and how much of it."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from bethink.cli.accounts import database_option, day_text, given_limits, limit_options, limits_text, open_accounts
+from bethink.cli.parameters import Age
+from bethink.cli.terminal import one_row, open_terminal
+from bethink.errors import UsageError
+
+if TYPE_CHECKING:
+    from bethink.server.accounts import Key, NewKey, Workspace
+
+PIPE_WIDTH = 160
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.group(no_args_is_help=True)
+def keys() -> None:
+    """Make, list, limit and revoke the keys of a server.
+
+    A key belongs to a workspace (`default` unless you say) and, if you say, to a user. Running servers see every change
+    within a second. Secrets are shown once; only a digest is kept.
+
+    \b
+    Examples:
+      bethink keys create laptop --scope admin
+      bethink keys create ci --expires 90d --rpm 60 --monthly-tokens 20M
+      bethink keys list
+      bethink keys revoke ci
+    """
+
+
+@keys.command(no_args_is_help=True)
+@click.argument("name")
+@click.option("--workspace", default="default", show_default=True, metavar="NAME", help="The workspace it belongs to.")
+@click.option("--user", metavar="NAME", help="Whose it is.")
+@click.option("--expires", "lifetime_s", type=Age(), metavar="TIME", help="Ends after 12h, 30d, 8w; never otherwise.")
+@click.option("--models", metavar="NAMES", help='The models it may use, as "qwen3:*, smollm2:135m"; all otherwise.')
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    type=click.Choice(["inference", "batches", "admin"]),
+    help="What it opens, once for each; admin opens everything.  [default: inference, batches]",
+)
+@limit_options
+@json_option
+@database_option
+def create(
+    name: str,
+    workspace: str,
+    user: str | None,
+    lifetime_s: float | None,
+    models: str | None,
+    scopes: tuple[Any, ...],
+    as_json: bool,
+    database: str | None,
+    **limits: int | None,
+) -> None:
+    """Make a key and print its secret, this once.
+
+    Only the secret goes to standard output.
+
+    \b
+    Examples:
+      bethink keys create laptop --scope admin
+      bethink keys create ci --workspace research --user ann --expires 90d
+      KEY=$(bethink keys create demo --rpm 20 --concurrency 2)
+    """
+    with open_accounts(database) as accounts:
+        from bethink.server.accounts import DEFAULT_SCOPES
+
+        made = accounts.directory.create_key(
+            name,
+            workspace=workspace,
+            user=user,
+            scopes=frozenset(scopes) or DEFAULT_SCOPES,
+            models=None if models is None else [word.strip() for word in models.split(",") if word.strip()],
+            limits=given_limits(limits),
+            expires_us=None if lifetime_s is None else int((time.time() + lifetime_s) * 1e6),
+        )
+    _show_secret(made, as_json=as_json)
+
+
+@keys.command("list")
+@click.option("--workspace", metavar="NAME", help="Only those of this workspace.")
+@click.option("-a", "--all", "shows_all", is_flag=True, help="Also those that were revoked.")
+@json_option
+@database_option
+def list_(workspace: str | None, shows_all: bool, as_json: bool, database: str | None) -> None:
+    """List keys, without their secrets, which nobody has.
+
+    \b
+    Examples:
+      bethink keys list
+      bethink keys list --workspace research --all --json
+    """
+    with open_accounts(database) as accounts:
+        found = accounts.directory.keys(workspace, with_revoked=shows_all)
+    if as_json:
+        click.echo(json.dumps([_object(key) for key in found], ensure_ascii=False, indent=1))
+        return
+    if not found:
+        click.echo("there are no keys yet; `bethink keys create NAME` makes one", err=True)
+        return
+    rows = [
+        (key.name, key.id, key.workspace, key.user or "", _scopes(key), limits_text(key.limits), _state(key))
+        for key in found
+    ]
+    _print_table(("name", "id", "workspace", "user", "scopes", "limits", "state"), rows)
+
+
+@keys.command(no_args_is_help=True)
+@click.argument("name", metavar="NAME|ID")
+@json_option
+@database_option
+def show(name: str, as_json: bool, database: str | None) -> None:
+    """Show one key and what it used this month.
+
+    \b
+    Examples:
+      bethink keys show ci
+    """
+    from datetime import UTC, datetime
+
+    with open_accounts(database) as accounts:
+        key = accounts.directory.key(name)
+        month = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        used = sum(row.total_tokens for row in accounts.usage("key", month, key=key.id))
+    if as_json:
+        click.echo(json.dumps({**_object(key), "tokens_this_month": used}, ensure_ascii=False, indent=1))
+        return
+    rows = [
+        ("name", key.name),
+        ("id", key.id),
+        ("workspace", key.workspace),
+        ("user", key.user or ""),
+        ("state", _state(key)),
+        ("scopes", _scopes(key)),
+        ("models", ", ".join(key.models) if key.models else "all"),
+        ("limits", limits_text(key.limits)),
+        ("created", day_text(key.created_us)),
+        ("used", f"{used:,} tokens this month"),
+    ]
+    terminal = open_terminal()
+    grid = Table.grid(padding=(0, 2))
+    for title, value in rows:
+        if value:
+            grid.add_row(Text(title, style="bold"), Text(one_row(value)))
+    terminal.out.print(grid)
+
+
+@keys.command(no_args_is_help=True)
+@click.argument("name", metavar="NAME|ID")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@database_option
+def revoke(name: str, yes: bool, database: str | None) -> None:
+    """Make a key open nothing any more, for good.
+
+    \b
+    Examples:
+      bethink keys revoke ci
+    """
+    with open_accounts(database) as accounts:
+        key = accounts.directory.key(name)
+        if not yes and key.revoked_us is None and not _agreed(f"revoke the key {key.name} ({key.workspace}) for good?"):
+            click.echo(f"{key.name} stays")
+            return
+        accounts.directory.revoke_key(key.id)
+    click.echo(f"{key.name} is revoked")
+
+
+@keys.command(no_args_is_help=True)
+@click.argument("name", metavar="NAME|ID")
+@click.option(
+    "--grace", "grace_s", type=Age(), metavar="TIME", help="The old secret goes on for 12h, 7d; not otherwise."
+)
+@json_option
+@database_option
+def rotate(name: str, grace_s: float | None, as_json: bool, database: str | None) -> None:
+    """Give a key a new secret; its name, limits and usage stay.
+
+    \b
+    Examples:
+      bethink keys rotate ci --grace 24h
+    """
+    with open_accounts(database) as accounts:
+        made = accounts.directory.rotate_key(name, grace_s=grace_s or 0.0)
+    _show_secret(made, as_json=as_json)
+
+
+@keys.command(no_args_is_help=True)
+@click.argument("name", metavar="NAME|ID")
+@limit_options
+@database_option
+def limits(name: str, database: str | None, **values: int | None) -> None:
+    """Change the limits of a key, or show them. `none` takes one away.
+
+    \b
+    Examples:
+      bethink keys limits ci
+      bethink keys limits ci --rpm 120 --tpm none
+    """
+    with open_accounts(database) as accounts:
+        key = accounts.directory.key(name)
+        changed = given_limits(values, key.limits)
+        key = accounts.directory.change_key(key.id, limits=changed) if changed else key
+    click.echo(f"{one_row(key.name)}: {limits_text(key.limits)}")
+
+
+# ---- workspaces
+
+
+@keys.group(no_args_is_help=True)
+def workspaces() -> None:
+    """Make, list and limit workspaces, which keys and their usage belong to.
+
+    \b
+    Examples:
+      bethink keys workspaces create research --monthly-tokens 500M
+      bethink keys workspaces change research --logs-content
+    """
+
+
+logs_option = click.option(
+    "--logs-content/--no-logs-content", "logs_content", default=None, help="Whether prompts and answers may be kept."
+)
+
+
+@workspaces.command("create", no_args_is_help=True)
+@click.argument("name")
+@logs_option
+@limit_options
+@database_option
+def create_workspace(name: str, logs_content: bool | None, database: str | None, **values: int | None) -> None:
+    """Make a workspace. Prompts and answers are not kept unless you say so.
+
+    \b
+    Examples:
+      bethink keys workspaces create research --monthly-tokens 500M --concurrency 16
+    """
+    with open_accounts(database) as accounts:
+        made = accounts.directory.create_workspace(name, given_limits(values), logs_content=bool(logs_content))
+    click.echo(f"{_workspace_text(made)}; `bethink keys create NAME --workspace {made.name}` makes a key of it")
+
+
+@workspaces.command("list")
+@json_option
+@database_option
+def list_workspaces(as_json: bool, database: str | None) -> None:
+    """List workspaces. `local` is whoever uses this machine without a key.
+
+    \b
+    Examples:
+      bethink keys workspaces list
+    """
+    from dataclasses import asdict
+
+    with open_accounts(database) as accounts:
+        found = accounts.directory.workspaces()
+    if as_json:
+        click.echo(json.dumps([asdict(workspace) for workspace in found], ensure_ascii=False, indent=1))
+        return
+    rows = [(w.name, limits_text(w.limits), "kept" if w.logs_content else "not kept") for w in found]
+    _print_table(("name", "limits", "prompts and answers"), rows)
+
+
+@workspaces.command("change", no_args_is_help=True)
+@click.argument("name")
+@logs_option
+@limit_options
+@database_option
+def change_workspace(name: str, logs_content: bool | None, database: str | None, **values: int | None) -> None:
+    """Change the limits of a workspace, or whether content is kept. `none` takes a limit away.
+
+    \b
+    Examples:
+      bethink keys workspaces change research --monthly-tokens 1000M
+    """
+    with open_accounts(database) as accounts:
+        limits = given_limits(values, accounts.directory.workspace(name).limits)
+        changed = accounts.directory.change_workspace(name, limits=limits, logs_content=logs_content)
+    click.echo(_workspace_text(changed))
+
+
+# ---- what they print
+
+
+def _show_secret(made: NewKey, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps({**_object(made.key), "secret": made.secret}, ensure_ascii=False, indent=1))
+        return
+    click.echo(made.secret)
+    about = f"this is the key {one_row(made.key.name)!r} of the workspace {one_row(made.key.workspace)!r}"
+    click.echo(f"{about}; it is not shown again. Use it so:", err=True)
+    click.echo("  export OPENAI_BASE_URL=http://ADDRESS/v1   # where `bethink serve` listens", err=True)
+    click.echo(f"  export OPENAI_API_KEY=bt-{made.key.id}-…", err=True)
+
+
+def _object(key: Key) -> dict[str, object]:
+    from dataclasses import asdict
+
+    return {
+        "id": key.id,
+        "name": key.name,
+        "workspace": key.workspace,
+        "user": key.user,
+        "state": key.state(int(time.time() * 1e6)),
+        "scopes": sorted(key.scopes),
+        "models": key.models,
+        "limits": asdict(key.limits),
+        "created": day_text(key.created_us),
+        "expires": day_text(key.expires_us) or None,
+        "revoked": day_text(key.revoked_us) or None,
+    }
+
+
+def _scopes(key: Key) -> str:
+    return ", ".join(sorted(key.scopes))
+
+
+def _state(key: Key) -> str:
+    match key.state(int(time.time() * 1e6)):
+        case "revoked":
+            return f"revoked {day_text(key.revoked_us)}"
+        case "expired":
+            return f"expired {day_text(key.expires_us)}"
+        case "active":
+            return "active" if key.expires_us is None else f"until {day_text(key.expires_us)}"
+
+
+def _workspace_text(workspace: Workspace) -> str:
+    kept = "prompts and answers are kept" if workspace.logs_content else "prompts and answers are not kept"
+    return f"workspace {one_row(workspace.name)}: limits {limits_text(workspace.limits)}; {kept}"
+
+
+def _print_table(titles: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    terminal = open_terminal()
+    if not terminal.is_terminal:
+        terminal.out.width = PIPE_WIDTH
+    table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
+    for title in titles:
+        table.add_column(title, style="cyan" if title == "name" else None, no_wrap=title in ("name", "id"))
+    for row in rows:
+        table.add_row(*(Text(one_row(cell)) for cell in row))
+    terminal.out.print(table)
+
+
+def _agreed(question: str) -> bool:
+    if not sys.stdin.isatty():
+        raise UsageError("nobody is there to be asked", "give -y to do it without asking")
+    return click.confirm(question)

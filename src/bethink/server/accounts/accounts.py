@@ -1,0 +1,220 @@
+"""`Accounts`: who may ask a server what, and what they used. The one thing that the rest of the server holds.
+
+Knows no HTTP. A request is identified and admitted from memory, in microseconds, and counted in the database before
+it is said to be finished: a kill at any moment loses no finished request, and one that had not finished was not used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from sqlalchemy import Engine
+
+from bethink.errors import UnknownKey
+from bethink.server.accounts.admission import Admission, Hold, Holder, MonthlyUse
+from bethink.server.accounts.database import database_errors, open_database, reading
+from bethink.server.accounts.directory import Directory
+from bethink.server.accounts.ledger import Entry, limited_totals
+from bethink.server.accounts.prices import PriceList, Prices, load_prices
+from bethink.server.accounts.reconcile import Reconciliation, reconcile
+from bethink.server.accounts.registry import Registry, check_holds, load_registry, read_revision
+from bethink.server.accounts.usage import By, LedgerRow, UsageRow, ledger_rows, usage_rows
+from bethink.server.accounts.values import LOCAL, LOCAL_WORKSPACE, Clock, Limits, Principal, UsageLine, Workspace
+from bethink.server.accounts.writer import LedgerWriter
+
+REFRESH_S = 0.5
+NO_LIMITS = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What was last read of the database."""
+
+    registry: Registry
+    prices: PriceList
+
+
+class Accounts:
+    """Open it with `Accounts.open`, and close it. `identify`, `admit` and tickets are for any thread and any loop."""
+
+    def __init__(self, engine: Engine, clock: Clock, refresh_s: float) -> None:
+        self._engine = engine
+        self._reading = reading(engine)
+        self._clock = clock
+        self._use = MonthlyUse(clock)
+        self._admission = Admission(clock, self._use)
+        self._known = _Known(Registry(), PriceList())
+        self._refreshing = threading.Lock()
+        self.directory = Directory(engine, clock, on_change=self.refresh)
+        self.prices = Prices(engine, on_change=self.refresh)
+        self._refresh_all()
+        self._writer = LedgerWriter(engine, self._use, self._refresh_all, refresh_s)
+
+    @classmethod
+    def open(cls, url: str | None, home: Path, *, clock: Clock | None = None, refresh_s: float = REFRESH_S) -> Self:
+        """Blocks while the database is opened, and brought to the newest form where it is older.
+
+        `refresh_s`: how often what other processes changed (a key revoked on the command line) is looked for.
+
+        Raises: UsageError, ExtraMissing, DatabaseTooNew, AccountsError.
+        """
+        engine = open_database(url, home)
+        try:
+            return cls(engine, clock or Clock(), refresh_s)
+        except BaseException:
+            engine.dispose()
+            raise
+
+    def close(self) -> None:
+        """Blocks until what waits is written. A second time does nothing."""
+        self._writer.close()
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _kind: type[BaseException] | None, _: BaseException | None, _at: TracebackType | None) -> None:
+        self.close()
+
+    # ---- who asks
+
+    def identify(self, secret: str) -> Principal:
+        """Raises: UnknownKey, ExpiredKey, RevokedKey."""
+        return self._known.registry.identify(secret, self._clock.now_us())
+
+    def principal(self, key_id: str) -> Principal:
+        """Whoever has that key, for what goes on without them (a batch). Empty: `LOCAL`.
+
+        Raises: UnknownKey, ExpiredKey, RevokedKey.
+        """
+        if not key_id:
+            return self.local()
+        known = self._known.registry.keys.get(key_id)
+        if known is None:
+            raise UnknownKey("this key is not valid", "`bethink keys list` shows the keys")
+        check_holds(known.key, self._clock.now_us())
+        return known.principal
+
+    def local(self) -> Principal:
+        """`LOCAL`, with what its workspace says today about keeping content."""
+        return replace(LOCAL, logs_content=self.workspace(LOCAL_WORKSPACE).logs_content)
+
+    def workspace(self, workspace_id: str) -> Workspace:
+        """As it was within the last `refresh_s`."""
+        return self._known.registry.workspaces[workspace_id]
+
+    def has_admin_key(self) -> bool:
+        """Whether a key with the scope `admin` is in use: without one, a server listens to its own machine only."""
+        return self._known.registry.has_admin(self._clock.now_us())
+
+    # ---- what a request may take, and took
+
+    async def admit(self, principal: Principal, model: str, estimated_tokens: int) -> Ticket:
+        """Let a request begin. `estimated_tokens` is the most it may read and sample; `model` its canonical name.
+
+        Raises: ModelNotAllowed, RevokedKey, ExpiredKey, RateLimited, TooManyAtOnce, QuotaExhausted.
+        """
+        return self.admit_now(principal, model, estimated_tokens)
+
+    def admit_now(self, principal: Principal, model: str, estimated_tokens: int) -> Ticket:
+        """What `admit` does, which never waits."""
+        registry = self._known.registry
+        holders: list[Holder] = []
+        if principal.key_id:
+            known = registry.keys.get(principal.key_id)
+            if known is None:
+                raise UnknownKey("this key is not valid", "`bethink keys list` shows the keys")
+            check_holds(known.key, self._clock.now_us())
+            principal = known.principal
+            holders.append(Holder(principal.key_id, f"the key {principal.key!r}", known.key.limits))
+        principal.require_model(model)
+        workspace = registry.workspaces.get(principal.workspace_id)
+        limits = workspace.limits if workspace else NO_LIMITS
+        holders.append(Holder(principal.workspace_id, f"the workspace {principal.workspace!r}", limits))
+        return Ticket(self, principal, self._admission.admit(holders, estimated_tokens))
+
+    def end(self, hold: Hold, used_tokens: int) -> None:
+        """For tickets."""
+        self._admission.end(hold, used_tokens)
+
+    def record(self, principal: Principal, line: UsageLine) -> Future[None]:
+        """Have a line written; for tickets."""
+        cost_nano = self._known.prices.cost_nano(line)
+        return self._writer.submit(Entry(principal.workspace_id, principal.key_id, line, cost_nano))
+
+    # ---- looking back
+
+    def usage(
+        self,
+        by: By = "day",
+        since: datetime | None = None,
+        until: datetime | None = None,
+        *,
+        workspace: str | None = None,
+        key: str | None = None,
+        model: str | None = None,
+    ) -> list[UsageRow]:
+        """Sums, from `since` (included) to `until` (not). `workspace` and `key` are ids. Blocks: use a thread."""
+        return usage_rows(self._reading, by, since, until, workspace=workspace, key=key, model=model)
+
+    def rows(
+        self, since: datetime | None = None, until: datetime | None = None, *, workspace: str | None = None
+    ) -> Iterator[LedgerRow]:
+        """The ledger row by row, oldest first, however long it is. Blocks."""
+        return ledger_rows(self._reading, since, until, workspace=workspace)
+
+    def reconcile(self, traces: Path, since: datetime | None = None, until: datetime | None = None) -> Reconciliation:
+        """Hold every row against the trace it names. Blocks, and reads every trace."""
+        return reconcile(self.rows(since, until), traces)
+
+    # ---- what others changed
+
+    def refresh(self) -> None:
+        """See at once what was changed. Blocks for a moment."""
+        errors = database_errors("the accounts cannot be read")
+        with self._refreshing, errors, self._reading.begin() as connection:
+            if read_revision(connection) != self._known.registry.revision:
+                self._known = _Known(load_registry(connection), load_prices(connection))
+
+    def _refresh_all(self) -> None:
+        """On the thread of the ledger only: see `MonthlyUse`."""
+        self.refresh()
+        month = self._use.month
+        with database_errors("the accounts cannot be read"), self._reading.begin() as connection:
+            totals = limited_totals(connection, month)
+        self._use.replace(month, totals)
+
+
+class Ticket:
+    """The right to one request. `settle` it when it is finished, `release` it when it came to nothing."""
+
+    __slots__ = ("_accounts", "_hold", "_written", "principal")
+
+    def __init__(self, accounts: Accounts, principal: Principal, hold: Hold) -> None:
+        self.principal = principal
+        self._accounts = accounts
+        self._hold = hold
+        self._written: Future[None] | None = None
+
+    async def settle(self, line: UsageLine) -> None:
+        """Returns when the line is on the disk. Whatever happens to the caller meanwhile, it is written; settling again
+        waits for the same line.
+
+        Raises: AccountsError: it could not be written.
+        """
+        if self._written is None:
+            self._written = self._accounts.record(self.principal, line)
+            self._accounts.end(self._hold, line.total_tokens)
+        await asyncio.wrap_future(self._written)
+
+    def release(self) -> None:
+        """Give back what was reserved. After `settle`, or a second time, it does nothing."""
+        self._accounts.end(self._hold, 0)

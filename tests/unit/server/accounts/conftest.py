@@ -1,0 +1,129 @@
+"""Accounts on both databases, with a clock that a test moves by hand.
+
+PostgreSQL is a cluster of its own in a folder that goes away. Where it is not installed its tests are skipped with the
+reason, or fail when `BETHINK_TEST_POSTGRES=required` (as CI sets it).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from bethink.server.accounts import Accounts, Clock, UsageLine
+
+NOVEMBER_S = 1_795_600_000.0
+"""2026-11-25, about noon."""
+
+
+@dataclass(slots=True)
+class HandClock:
+    """Both clocks of a `Clock`, moved by hand."""
+
+    now_s: float = NOVEMBER_S
+    ticks_s: float = 1000.0
+
+    def pass_s(self, seconds: float) -> None:
+        self.now_s += seconds
+        self.ticks_s += seconds
+
+    def clock(self) -> Clock:
+        return Clock(lambda: self.now_s, lambda: self.ticks_s)
+
+
+@pytest.fixture
+def hands() -> HandClock:
+    return HandClock()
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Path]:
+    """The folder of a running PostgreSQL's socket."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if not found:
+        if os.environ.get("BETHINK_TEST_POSTGRES") == "required":
+            pytest.fail("PostgreSQL is required here, and there is no /usr/lib/postgresql/*/bin/initdb")
+        pytest.skip("PostgreSQL is not installed here (apt-get install postgresql)")
+    user = "postgres" if os.geteuid() == 0 else None  # it refuses to be run by root
+    folder = Path(tempfile.mkdtemp(prefix="bethink-postgres-"))
+    if user:
+        shutil.chown(folder, user)
+    data = folder / "data"
+    initdb = [str(found[-1]), "-D", str(data), "-U", "bethink", "-A", "trust", "-E", "UTF8", "--no-sync"]
+    subprocess.run(initdb, check=True, capture_output=True, user=user, cwd=folder)
+    settings = [f"unix_socket_directories={folder}", "listen_addresses=", "fsync=off", "max_connections=50"]
+    options = [word for setting in settings for word in ("-c", setting)]
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen(
+            [str(found[-1].with_name("postgres")), "-D", str(data), *options],
+            stdout=log, stderr=log, user=user, cwd=folder,
+        )  # fmt: skip
+    try:
+        _wait_for(folder)
+        yield folder
+    finally:
+        server.send_signal(signal.SIGINT)
+        server.wait(30)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _wait_for(folder: Path) -> None:
+    for attempt in range(300):
+        try:
+            psycopg.connect(host=str(folder), user="bethink", dbname="postgres").close()
+            return
+        except psycopg.OperationalError:
+            if attempt == 299:
+                raise
+            time.sleep(0.1)
+
+
+_numbers = count()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database that nobody has used, on each kind of server."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'accounts.db'}"
+    folder: Path = request.getfixturevalue("cluster")
+    name = f"test{next(_numbers)}"
+    with psycopg.connect(host=str(folder), user="bethink", dbname="postgres", autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+    return f"postgresql://bethink@/{name}?host={folder}"
+
+
+@pytest.fixture
+def accounts(url: str, tmp_path: Path, hands: HandClock) -> Iterator[Accounts]:
+    with Accounts.open(url, tmp_path, clock=hands.clock(), refresh_s=0.05) as opened:
+        yield opened
+
+
+@pytest.fixture
+def line() -> Callable[..., UsageLine]:
+    """A finished request of 150 tokens; each call has an id of its own."""
+    numbers = count()
+
+    def make(request_id: str = "", model: str = "m", finished_s: float = NOVEMBER_S, **counts: int) -> UsageLine:
+        counts = counts or {"input_tokens": 100, "cached_tokens": 20, "thinking_tokens": 40, "answer_tokens": 10}
+        return UsageLine(request_id or f"r{next(numbers)}", model, "openai", "ok", int(finished_s * 1e6), **counts)
+
+    return make
+
+
+def wait_until(is_so: Callable[[], bool], patience_s: float = 10.0) -> None:
+    """For what another thread or process will bring about."""
+    ends_s = time.monotonic() + patience_s
+    while not is_so():
+        assert time.monotonic() < ends_s, "it never came about"
+        time.sleep(0.01)
