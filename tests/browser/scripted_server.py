@@ -12,12 +12,12 @@ from pathlib import Path
 
 import uvicorn
 
+from bethink.config import Settings
 from bethink.engine.scripted import Context, Said, ScriptedEngine, scripted_tokenizer
 from bethink.model import Model, stop_ids
 from bethink.profiles import load_profiles
 from bethink.prompt import Template, Tokenizer
 from bethink.server.app import create_app
-from bethink.server.conversations.opening import open_file
 from bethink.server.page import Page
 from bethink.server.pool import Pool
 from bethink.server.service import Service
@@ -69,7 +69,7 @@ def wandering(n: int, start: int) -> str:
 LINES: dict[str, tuple[str, ...]] = {
     "slow": (OPEN + wandering(60, 1) + CLOSE + "The slow answer is **seven**, and this is its last word.",),
     "vote": tuple(
-        OPEN + wandering(12 + way, way) + CLOSE + said
+        OPEN + wandering(16 - 2 * way, way) + CLOSE + said
         for way, said in enumerate((r"It is \boxed{391}.", r"So \boxed{391}.", r"I get \boxed{391}.", r"It is \boxed{40}."))
     ),
     "rich": (OPEN + "I shall show everything." + CLOSE + RICH,),
@@ -80,22 +80,23 @@ def script(context: Context) -> Said:
     """What is said next, also after a thought was cut, closed or edited."""
     question = context.text.rsplit("<|im_start|>user\n", 1)[-1].split("<|im_end|>", 1)[0]
     said = context.text.rsplit("<|im_start|>assistant\n", 1)[-1]
-    lines = LINES.get(question.split(" ", 1)[0]) or (f"{OPEN}A short thought.{CLOSE}You said: {question[:200]}",)
-    line = lines[context.sampling.seed % len(lines)]
-    if line.startswith(said):
-        return line[len(said) :]
+    lines = LINES.get(question.split(" ", 1)[0].rstrip(":")) or (f"{OPEN}A short thought.{CLOSE}You said: {question[:200]}",)
+    begun = [line for line in lines if line.startswith(said)]
+    if begun:
+        return (lines[context.n_start % len(lines)] if not said else begun[0])[len(said) :]
+    line = lines[0]
     answer = line.split(CLOSE)[1]
     if "</think>" not in said:
         return f"{CLOSE}Going on from there: {answer}"
-    begun = said.split("</think>")[-1].lstrip()
-    return answer[len(begun) :] if answer.startswith(begun) else answer
+    beginning = said.split("</think>")[-1].lstrip()
+    return answer[len(beginning) :] if answer.startswith(beginning) else answer
 
 
 def make_model(name: str) -> Model:
     tokenizer = Tokenizer(scripted_tokenizer())
     profile = next(profile for profile in load_profiles() if profile.name == "qwen3")
     return Model(
-        engine=ScriptedEngine(script, token_delay_s=1 / BYTES_A_SECOND),
+        engine=ScriptedEngine(script, token_delay_s=1 / BYTES_A_SECOND, context_length=1 << 22, kv_tokens=1 << 24),
         tokenizer=tokenizer,
         template=Template(CHATML),
         profile=profile,
@@ -106,7 +107,7 @@ def make_model(name: str) -> Model:
 
 def main(port: int, folder: Path) -> None:
     service = Service(Pool(load=make_model, known=lambda: ("scripted", "scripted-two"), default="scripted"))
-    page = Page.of(service, open_file(folder / "page.db"))
+    page = Page.open(service, Settings(folder))
     uvicorn.run(create_app(service, page), host="127.0.0.1", port=port, log_level="warning")
 
 

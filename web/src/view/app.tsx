@@ -26,8 +26,8 @@ export function App() {
   const at = route.value;
   return (
     <div class={`app ${isSidebarOpen.value ? 'has-sidebar' : ''}`} onKeyDown={(event) => event.key === 'Escape' && isNarrow() && (isSidebarOpen.value = false)}>
-      <a class="skip" href="#question" onClick={(event) => (event.preventDefault(), document.getElementById('question')?.focus())}>
-        To the question
+      <a class="skip" href="#content">
+        To the content
       </a>
       {isSidebarOpen.value ? (
         <>
@@ -39,7 +39,7 @@ export function App() {
           <IconButton icon="menu" label="Show the conversations" keys="Alt+B" onClick={() => (isSidebarOpen.value = true)} />
         </div>
       )}
-      <main class="main">
+      <main class="main" id="content" tabIndex={-1}>
         {isAway.value && (
           <p class="banner" role="status">
             The server does not answer. This page tries again by itself.

@@ -25,8 +25,7 @@ export function Knobs({ settings, name = '' }: BarProps) {
     <div class="knobs" role="group" aria-label={name ? `Settings of answer ${name}` : 'Settings of the answer'}>
       {name && <span class="knobs-name">{name}</span>}
       <label class="knob">
-        <span class="unseen">Model</span>
-        <select value={now.model ?? ''} onChange={(event) => set({ model: event.currentTarget.value || null })}>
+        <select aria-label="Model" value={now.model ?? ''} onChange={(event) => set({ model: event.currentTarget.value || null })}>
           <option value="">{me.value?.default_model ?? 'Default model'}</option>
           {models
             .filter((model) => model.name !== me.value?.default_model)
@@ -39,8 +38,8 @@ export function Knobs({ settings, name = '' }: BarProps) {
         </select>
       </label>
       <label class="knob">
-        <span>Think</span>
-        <select value={now.effort} onChange={(event) => set({ effort: event.currentTarget.value as Effort })}>
+        <span aria-hidden="true">Think</span>
+        <select aria-label="How hard to think" value={now.effort} onChange={(event) => set({ effort: event.currentTarget.value as Effort })}>
           {EFFORTS.map(([value, label]) => (
             <option key={value} value={value}>
               {label}
