@@ -129,6 +129,18 @@ class Watched:
             self.wrongs.append(f"request: {request.url[:200]}")
 
 
+class MainThread:
+    """What the page's main thread computes, in seconds of the processor: other programs on this machine do not count."""
+
+    def __init__(self, page: Page) -> None:
+        self._session = page.context.new_cdp_session(page)
+        self._session.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+    def busy_s(self) -> float:
+        metrics = self._session.send("Performance.getMetrics")["metrics"]
+        return next(float(metric["value"]) for metric in metrics if metric["name"] == "TaskDuration")
+
+
 @dataclass
 class Reader:
     """Somebody before the page."""

@@ -65,7 +65,7 @@ def test_paths_vote_and_each_can_be_opened(reader: Reader) -> None:
     expect(votes.nth(1)).to_contain_text("40")
     reader.page.get_by_role("button", name="Thought along 4 paths").click()
     reader.page.get_by_role("button", name=re.compile("Path 2")).click()
-    expect(reader.page.get_by_role("region", name="The thought of path 2")).to_contain_text("what the")
+    expect(reader.page.get_by_role("group", name="The thought of path 2")).to_contain_text("what the")
 
 
 def test_an_edited_question_and_an_edited_thought_are_branches(reader: Reader) -> None:

@@ -16,7 +16,7 @@ export function dress(fragment: DocumentFragment, isGrowing: boolean): void {
     const frame = document.createElement('div');
     frame.className = 'table';
     frame.tabIndex = 0;
-    frame.setAttribute('role', 'region');
+    frame.setAttribute('role', 'group');
     frame.setAttribute('aria-label', 'Table');
     table.replaceWith(frame);
     frame.append(table);
@@ -29,7 +29,7 @@ function bar(code: HTMLElement, isGrowing: boolean): void {
   const language = /language-([\w+#.-]{1,30})/.exec(code.className)?.[1]?.toLowerCase() ?? '';
   const text = code.textContent ?? '';
   code.parentElement!.tabIndex = 0;
-  code.parentElement!.setAttribute('role', 'region');
+  code.parentElement!.setAttribute('role', 'group');
   code.parentElement!.setAttribute('aria-label', `Code${language ? `, ${language}` : ''}`);
   const figure = document.createElement('figure');
   figure.className = 'code';

@@ -25,7 +25,7 @@ export function Compare({ id, node }: { id: string; node: string }) {
               <Files files={question.files} />
               {question.content}
             </div>
-            <div class="columns" style={{ '--n': answers.length }} tabIndex={0} role="region" aria-label="Answers side by side">
+            <div class="columns" style={{ '--n': answers.length }} tabIndex={0} role="group" aria-label="Answers side by side">
               {answers.map((answer, at) => (
                 <Column key={answer.id} answer={answer} name={String.fromCharCode(65 + (at % 26))} id={id} />
               ))}

@@ -77,7 +77,7 @@ export function LiveThought({ stream }: { stream: Stream }) {
       isBusy={isThinking}
       extra={isThinking ? <Meter used={used} budget={budget} label="Thought against its budget" /> : null}
     >
-      <div class="thought-body" ref={box} tabIndex={0} role="region" aria-label="The thought">
+      <div class="thought-body" ref={box} tabIndex={0} role="group" aria-label="The thought">
         <StreamedMarkdown stream={stream} read={(live) => live.paths[0]?.thinking ?? ''} />
       </div>
     </Pane>
@@ -98,7 +98,7 @@ export function DoneThought({ node, thinking }: { node: Node; thinking: string }
       {budget !== null && node.result && <Meter used={node.result.usage.thinking_tokens} budget={budget} label="Thought against its budget" />}
       {draft === null ? (
         <>
-          <div class="thought-body" tabIndex={0} role="region" aria-label="The thought">
+          <div class="thought-body" tabIndex={0} role="group" aria-label="The thought">
             <Markdown text={thinking} />
           </div>
           <div class="thought-foot">

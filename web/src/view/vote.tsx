@@ -72,7 +72,7 @@ function LivePath({ stream, path, budget }: { stream: Stream; path: ShownPath; b
       isCancelled={path.is_cancelled}
     >
       {!path.is_done && <Meter used={path.n_thinking} budget={budget} label={`Path ${path.index + 1} against its budget`} />}
-      <div class="thought-body" ref={box} tabIndex={0} role="region" aria-label={`The thought of path ${path.index + 1}`}>
+      <div class="thought-body" ref={box} tabIndex={0} role="group" aria-label={`The thought of path ${path.index + 1}`}>
         <StreamedMarkdown stream={stream} read={(live) => at(live)?.thinking ?? ''} />
         <div class="path-answer">
           <StreamedMarkdown stream={stream} read={(live) => at(live)?.answer ?? ''} />
@@ -147,7 +147,7 @@ function DonePath({ path }: { path: PathResult }) {
       isCancelled={path.is_cancelled}
       onToggle={() => setOpen(!isOpen)}
     >
-      <div class="thought-body" tabIndex={0} role="region" aria-label={`The thought of path ${path.index + 1}`}>
+      <div class="thought-body" tabIndex={0} role="group" aria-label={`The thought of path ${path.index + 1}`}>
         <Markdown text={path.thinking} />
         <div class="path-answer">
           <Markdown text={path.answer} />
