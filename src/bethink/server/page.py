@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bethink.config import Settings
 from bethink.errors import BethinkError
@@ -22,6 +22,8 @@ from bethink.server.conversations.starting import Runs
 from bethink.server.conversations.storage import Conversations
 from bethink.server.service import Service
 
+MOST_PDFS = 2
+"""Read at once: each may take a processor and a gigabyte."""
 TAKE_UP_S = 15.0
 """How often a look is taken for answers whose process is gone."""
 
@@ -31,6 +33,7 @@ class Page:
     service: Service
     conversations: Conversations
     detached: Detached
+    reading_pdfs: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_PDFS))
 
     @classmethod
     def open(cls, service: Service, settings: Settings) -> Page:

@@ -110,6 +110,7 @@ class Progress:
                     thinking=thinking or None,
                     result=to_json(outcome.result),
                     error=to_json(outcome.error),
+                    trace_id=None if outcome.result is None else outcome.result["trace_id"],
                 )
             )
             db.execute(delete(runs).where(runs.c.node_id == node_id))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.routing import Route
 
-from bethink.server.routes.page import conversations, me, nodes
+from bethink.server.routes.page import conversations, files, me, nodes
 from bethink.server.routes.page.answering import Handler, answered
 
 
@@ -15,11 +15,14 @@ def page_routes() -> list[Route]:
         ("GET", "/api/me", me.show_me),
         ("GET", "/api/conversations", conversations.list_conversations),
         ("POST", "/api/conversations", conversations.create_conversation),
+        ("POST", "/api/conversations/import", conversations.import_conversation),
+        ("GET", one + "/export", conversations.export_conversation),
         ("GET", one, conversations.show_conversation),
         ("PATCH", one, conversations.change_conversation),
         ("DELETE", one, conversations.delete_conversation),
         ("POST", one + "/ask", nodes.ask),
         ("POST", one + "/nodes/{node}/again", nodes.ask_again),
+        ("POST", "/api/files", files.send_file),
         ("GET", "/api/nodes/{node}/events", nodes.follow),
         ("POST", "/api/nodes/{node}/answer_now", nodes.answer_now),
         ("POST", "/api/nodes/{node}/stop", nodes.stop),
