@@ -145,12 +145,14 @@ def serve(tmp_path: Path, migrated: Path) -> Serve:
     async def started(model: Model | None = None, **pool: Any) -> AsyncGenerator[Client]:
         loaded = model or make_model()
         service = Service(Pool(load=lambda _: loaded, known=lambda: ("scripted",), default="scripted", **pool))
-        page = Page.open(service, Settings(tmp_path))
-        app = create_app(service, page)
+        database = open_database(None, tmp_path)
+        page = Page.of(service, database, Settings(tmp_path))
+        app = create_app(service, None, page)
         async with app.router.lifespan_context(app):
             transport = httpx.ASGITransport(app)
             async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
                 yield Client(http, page)
+        database.dispose()
 
     return started
 

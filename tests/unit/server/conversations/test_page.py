@@ -142,6 +142,7 @@ async def test_what_bethink_chat_saved_is_imported(serve: Serve) -> None:
     assert (nodes[2]["thinking"], nodes[2]["settings"]["system"]) == ("a greeting", "Be brief.")
 
 
+JSON = {"content-type": "application/json"}
 NODE: dict[str, Any] = {"id": "a", "parent": None, "role": "user", "content": "x"}
 
 
@@ -161,7 +162,7 @@ NODE: dict[str, Any] = {"id": "a", "parent": None, "role": "user", "content": "x
 )
 async def test_what_is_no_conversation_is_not_imported(serve: Serve, body: Any) -> None:
     async with serve() as client:
-        response = await client.http.post("/api/conversations/import", content=json.dumps(body))
+        response = await client.http.post("/api/conversations/import", content=json.dumps(body), headers=JSON)
         assert response.status_code == 400
         assert response.json()["error"]["code"]
         assert (await client.get("/api/conversations"))["conversations"] == []

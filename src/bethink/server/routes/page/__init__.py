@@ -7,6 +7,15 @@ from starlette.routing import Route
 from bethink.server.routes.page import conversations, files, me, nodes
 from bethink.server.routes.page.answering import Handler, answered
 
+NAMES = frozenset(
+    ("conversations", "files", "jobs", "keys", "login", "logout", "me", "models", "nodes", "traces", "usage")
+)
+"""What follows `/api/` in the page's paths; other dialects have paths of their own there."""
+
+
+def is_of_page(path: str) -> bool:
+    return path.startswith("/api/") and path.split("/", 3)[2] in NAMES
+
 
 def page_routes() -> list[Route]:
     """Every route of the page's API."""
