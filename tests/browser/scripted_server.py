@@ -108,7 +108,7 @@ def make_model(name: str) -> Model:
 def main(port: int, folder: Path) -> None:
     service = Service(Pool(load=make_model, known=lambda: ("scripted", "scripted-two"), default="scripted"))
     page = Page.open(service, Settings(folder))
-    uvicorn.run(create_app(service, page), host="127.0.0.1", port=port, log_level="warning")
+    uvicorn.run(create_app(service, None, page), host="127.0.0.1", port=port, log_level="warning")
 
 
 if __name__ == "__main__":

@@ -1,49 +1,78 @@
-"""How a request is answered, whatever its dialect: read, admitted, run, told, and settled before its last byte.
+"""How an ask becomes results, whatever its dialect: every choice a run of its own, told as it comes, counted to the
+token.
 
-What always holds: a run ends when its client goes away; its tokens are settled exactly once, finished or not; the last
-bytes of an answer leave after its usage was written down.
+What always holds: whoever stops listening stops the run, never its accounting; a run that failed, or was cut off, is
+counted with what it had sampled by then.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
 import time
-from collections.abc import AsyncGenerator, Callable, Generator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field, fields, replace
 
 from bethink.errors import BethinkError
 from bethink.model import Model, Run
+from bethink.server.accounts.values import Principal
 from bethink.server.asks import Ask
-from bethink.server.telling import Part, Story
-from bethink.types import Request, Result
+from bethink.server.record import Record
+from bethink.server.telling import Answer as AnswerText
+from bethink.server.telling import Part, Story, Thought
+from bethink.types import Request, Result, Usage
 
 SEED_STEP = 7_919_003
 """Between the choices of one request; paths of one choice lie nearer."""
+LONG_PROMPT_CHARS = 20_000
+"""A prompt so long is rendered and cut into tokens beside the event loop, which others wait for."""
+
+Tell = Callable[[int, Part], None]
 
 
 @dataclass(slots=True, eq=False)
 class Answering:
-    """One request while it runs. `id` is what clients call it by; `runs` has one entry a choice, once they run."""
+    """One request under way. `id` is what clients call it by; `model` a resolved name; `runs` has one entry a choice,
+    once they run. `is_low`: it waits until nobody else does (a batch)."""
 
-    id: str
     ask: Ask
+    model: str
+    principal: Principal
+    record: Record
+    is_low: bool = False
     created: int = field(default_factory=lambda: int(time.time()))
     runs: list[Run] = field(default_factory=list[Run])
+    is_stopped: bool = False
+    wants_answer: bool = False
+    waiting: asyncio.Task[object] | None = None
+    """Its own task, as long as it waits for its turn or for its model."""
+
+    @property
+    def id(self) -> str:
+        return self.record.id
 
     def answer_now(self) -> None:
+        """Whoever still waits answers without a thought once it runs."""
+        self.wants_answer = True
         for run in self.runs:
             run.answer_now()
 
     def stop(self) -> None:
+        """End with what there is; whoever still waits for its turn leaves the queue."""
+        self.is_stopped = True
         for run in self.runs:
             run.stop()
+        if self.waiting is not None:
+            self.waiting.cancel()
+
+    def usage(self) -> list[Usage]:
+        """By choice, of finished and of unfinished runs."""
+        return [usage_of(run) for run in self.runs]
 
 
 @dataclass(slots=True)
 class Running:
-    """The requests that run now, by id."""
+    """The requests under way, by id."""
 
     _by_id: dict[str, Answering] = field(default_factory=dict[str, Answering])
 
@@ -52,6 +81,10 @@ class Running:
 
     def __len__(self) -> int:
         return len(self._by_id)
+
+    def stop_all(self) -> None:
+        for answering in list(self._by_id.values()):
+            answering.stop()
 
     @contextlib.contextmanager
     def listed(self, answering: Answering) -> Generator[Answering]:
@@ -62,46 +95,95 @@ class Running:
             del self._by_id[answering.id]
 
 
-def new_id(prefix: str) -> str:
-    return f"{prefix}{secrets.token_hex(12)}"
-
-
-async def run(
-    answering: Answering, model: Model, on_results: Callable[[Sequence[Result]], None]
-) -> AsyncGenerator[tuple[int, Part]]:
-    """Run every choice at once and yield their parts as they come. `on_results` is called with the results, by choice,
-    before this ends; when the reader goes away, with those of the stopped runs.
+async def run(answering: Answering, model: Model, tell: Tell, results: list[Result]) -> None:
+    """Run every choice at once, and `tell` their parts as they come. `results`, by choice, get those of the runs that
+    finished, whatever this raises.
 
     Raises: BethinkError.
     """
-    ask = answering.ask
-    answering.runs = [model.think(choice_of(ask.request, n, model)) for n in range(ask.n)]
+    ask, record = answering.ask, answering.record
+    await begun(answering, model)
     stories = [Story() for _ in answering.runs]
-    queue: asyncio.Queue[tuple[int, Part] | None] = asyncio.Queue()
-    tasks = [
-        asyncio.create_task(_follow(run, story, choice, queue.put_nowait))
-        for choice, (run, story) in enumerate(zip(answering.runs, stories, strict=True))
-    ]
-    gathered = asyncio.gather(*tasks)
-    gathered.add_done_callback(lambda _: queue.put_nowait(None))
+
+    def follow(choice: int) -> asyncio.Task[None]:
+        return asyncio.create_task(_follow(answering.runs[choice], stories[choice], choice, told))
+
+    def told(choice: int, part: Part) -> None:
+        if record.first_token_s is None and isinstance(part, Thought | AnswerText):
+            record.first_token_s = record.seconds()
+        tell(choice, part)
+
     try:
-        while (item := await queue.get()) is not None:
-            yield item
-        await gathered
+        if ask.n == 1:
+            await _follow(answering.runs[0], stories[0], 0, told)
+        else:
+            await _all([follow(choice) for choice in range(ask.n)])
     finally:
-        if not gathered.done():
-            answering.stop()
-            with contextlib.suppress(BethinkError):
-                await asyncio.shield(gathered)
-        elif not gathered.cancelled():
-            gathered.exception()
-        on_results([story.result for story in stories if story.result is not None])
+        results += [story.result for story in stories if story.result is not None]
 
 
-async def _follow(run: Run, story: Story, choice: int, put: Callable[[tuple[int, Part]], None]) -> None:
-    async for event in run:
-        for part in story.parts(event):
-            put((choice, part))
+async def begun(answering: Answering, model: Model) -> list[Run]:
+    """Its runs, ready to be iterated. They count the time that the request waited: deadlines are the client's.
+
+    Raises: BethinkError: what is asked cannot be honoured.
+    """
+    ask = answering.ask
+    waited_s = answering.record.waited_s = answering.record.seconds()
+    if not answering.principal.logs_content:
+        model = replace(model, traces=None)
+
+    def begin() -> list[Run]:
+        return [Run(model, choice_of(ask.request, n, model), waited_s) for n in range(ask.n)]
+
+    is_long = n_chars_of(ask.request) * ask.n > LONG_PROMPT_CHARS
+    answering.runs = await asyncio.to_thread(begin) if is_long else begin()
+    if answering.wants_answer:
+        answering.answer_now()
+    if answering.is_stopped:
+        answering.stop()
+    return answering.runs
+
+
+def n_chars_of(request: Request) -> int:
+    """How much text a model is given to read."""
+    return sum(len(message.content) + len(message.thinking or "") for message in request.messages)
+
+
+async def _follow(run: Run, story: Story, choice: int, tell: Tell) -> None:
+    try:
+        async for event in run:
+            for part in story.parts(event):
+                tell(choice, part)
+    except BaseExceptionGroup as group:
+        raise first_of(group) from None
+    finally:
+        if story.result is None:
+            run.stop()
+
+
+async def _all(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Wait for all; when one fails the others end too."""
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """What went wrong first: one of our errors where there is one."""
+    inner = [first_of(e) if isinstance(e, BaseExceptionGroup) else e for e in group.exceptions]  # pyright: ignore[reportUnknownArgumentType]  # of a group of anything
+    return next((error for error in inner if isinstance(error, BethinkError)), inner[0])
+
+
+def usage_of(run: Run) -> Usage:
+    """What a run used: as its result says, or what it had sampled when it ended without one."""
+    if run.trace.result is not None:
+        said = run.trace.result["usage"]
+        return Usage(**{f.name: said[f.name] for f in fields(Usage)})
+    sampled = sum(token.origin == "sampled" for path in run.trace.paths for token in path.tokens)
+    return Usage(prompt_tokens=len(run.trace.prompt_ids), discarded_tokens=sampled)
 
 
 def choice_of(request: Request, choice: int, model: Model) -> Request:

@@ -1,59 +1,152 @@
-"""The application: which path is answered by what. Everything a route needs is in `Service`."""
+"""The application: which path is answered by what, and the layers before any of it is.
+
+From outside in: a record of every request (`recording`), hosts and origins (`guard`), keys (`keys`), routes. All that a
+route needs is in `Service`, as `http.app.state.service`; `http.state.record` says whose request it is.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request as Http
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Scope
 
+from bethink.errors import BethinkError, UsageError
 from bethink.server.asks import Dialect
+from bethink.server.conversations.records import error_record
+from bethink.server.guard import Doors, ErrorBody, Guard
+from bethink.server.keys import KeyCheck, Keys
+from bethink.server.metrics import Metrics
+from bethink.server.openapi import document
 from bethink.server.page import Page
+from bethink.server.record import Record
+from bethink.server.recording import Recorder
 from bethink.server.routes.models import list_models, show_model
-from bethink.server.routes.page import page_routes
+from bethink.server.routes.page import is_of_page, page_routes
 from bethink.server.routes.requests import control_chat, control_request
 from bethink.server.routes.site import site_routes
-from bethink.server.service import Service
-from bethink.server.wire.chat import Chat
+from bethink.server.service import Service, json_response
+from bethink.server.wire.chat import Chat, openai_error
 
 TIDY_S = 5.0
-DIALECTS: tuple[tuple[str, Dialect, str], ...] = (("/v1/chat/completions", Chat(), "chatcmpl-"),)
+Dialects = Sequence[tuple[str, Dialect, str]]
+DIALECTS: Dialects = (("/v1/chat/completions", Chat(), "chatcmpl-"),)
 """Path, dialect, and what ids begin with."""
 
 
-def create_app(service: Service, page: Page | None = None) -> Starlette:
+class NoSuchPath(UsageError):
+    code = "not_found"
+    http_status = 404
+
+
+class WrongMethod(UsageError):
+    code = "method_not_allowed"
+    http_status = 405
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What stands around the service: who is let in, and who hears of it."""
+
+    doors: Doors = field(default_factory=Doors)
+    keys: Keys = field(default_factory=Keys)
+    metrics: Metrics = field(default_factory=Metrics)
+    on_over: Callable[[Record], None] = lambda _record: None
+
+
+def create_app(service: Service, around: Surroundings | None = None, page: Page | None = None) -> Starlette:
     """The whole server as one ASGI application. It closes the service's models when it stops. `page` is the chat page's
     side of it (None: there is none)."""
-    routes = [Route(path, _asking(service, dialect, prefix), methods=["POST"]) for path, dialect, prefix in DIALECTS]
-    routes += [
+    around = around or Surroundings()
+    metrics = around.metrics
+    metrics.watch(service)
+    service.on_settled = metrics.settled
+
+    def over(record: Record) -> None:
+        metrics.over(record)
+        around.on_over(record)
+
+    dialects = DIALECTS
+    error_body = errors_of(dialects)
+    app = Starlette(
+        routes=[*_routes(service, dialects, metrics), *([*page_routes(), *site_routes()] if page is not None else [])],
+        middleware=[
+            Middleware(Recorder, service=service, error_body=error_body, on_over=over),
+            Middleware(Guard, doors=around.doors, error_body=error_body, on_refused=_refused),
+            Middleware(KeyCheck, keys=around.keys, error_body=error_body),
+        ],
+        exception_handlers={HTTPException: _http_error(error_body)},
+        lifespan=_lifespan,
+    )
+    app.router.redirect_slashes = False
+    app.state.service, app.state.page = service, page
+    app.state.openapi = document(dialects)
+    return app
+
+
+def _routes(service: Service, dialects: Dialects, metrics: Metrics) -> list[Route]:
+    async def show_metrics(_: Http) -> Response:
+        return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    routes = [Route(path, _asking(service, dialect, prefix), methods=["POST"]) for path, dialect, prefix in dialects]
+    return [
+        *routes,
         Route("/v1/models", list_models),
         Route("/v1/models/{model:path}", show_model),
         Route("/v1/chat/completions/{id}/control", control_chat, methods=["POST"]),
         Route("/v1/requests/{id}/{action}", control_request, methods=["POST"]),
+        Route("/openapi.json", _openapi),
+        Route("/metrics", show_metrics),
         Route("/healthz", _healthy),
         Route("/readyz", _ready),
     ]
 
-    routes += page_routes() if page is not None else []
-    routes += site_routes() if page is not None else []
 
-    @contextlib.asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncGenerator[None]:
-        app.state.service, app.state.page = service, page
-        tidying = asyncio.create_task(_tidy(service))
-        try:
-            async with page.living() if page is not None else contextlib.nullcontext():
-                yield
-        finally:
-            tidying.cancel()
-            await service.pool.close()
+def errors_of(dialects: Dialects) -> ErrorBody:
+    """An error in the words of whoever lives at a path, or near it; OpenAI's otherwise."""
 
-    return Starlette(routes=routes, lifespan=lifespan)
+    def error_body(path: str, error: BethinkError) -> Mapping[str, Any]:
+        if is_of_page(path):
+            return {"error": error_record(error)}
+        for base, dialect, _ in dialects:
+            if path == base or path.startswith(f"{base}/"):
+                return dialect.error(error)
+        first = path[: path.find("/", 1) + 1]
+        for base, dialect, _ in dialects:
+            if first not in ("", "/v1/") and base.startswith(first):
+                return dialect.error(error)
+        return openai_error(error)
+
+    return error_body
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(app: Starlette) -> AsyncGenerator[None]:
+    service: Service = app.state.service
+    tidying = asyncio.create_task(_tidy(service))
+    page: Page | None = app.state.page
+    try:
+        async with page.living() if page is not None else contextlib.nullcontext():
+            yield
+    finally:
+        tidying.cancel()
+        await service.pool.close()
+
+
+async def _tidy(service: Service) -> None:
+    while True:
+        await asyncio.sleep(TIDY_S)
+        await service.pool.unload_idle(time.monotonic())
 
 
 def _asking(service: Service, dialect: Dialect, prefix: str) -> Callable[[Http], Awaitable[Response]]:
@@ -63,10 +156,28 @@ def _asking(service: Service, dialect: Dialect, prefix: str) -> Callable[[Http],
     return ask
 
 
-async def _tidy(service: Service) -> None:
-    while True:
-        await asyncio.sleep(TIDY_S)
-        await service.pool.unload_idle(time.monotonic())
+def _refused(scope: Scope, error: BethinkError) -> None:
+    record: Record = scope["state"]["record"]
+    record.error = error.code
+
+
+def _http_error(error_body: ErrorBody) -> Callable[[Http, Exception], Awaitable[Response]]:
+    """Paths and methods that nobody answers."""
+
+    async def answer(http: Http, error: Exception) -> Response:
+        path, shown = str(http.scope["path"]), str(http.scope["path"])[:200]
+        told: UsageError = NoSuchPath(f"there is nothing at {shown}", "/openapi.json lists what there is")
+        if isinstance(error, HTTPException) and error.status_code == 405:
+            told = WrongMethod(f"{shown} does not answer {http.method}", "/openapi.json lists what it does")
+        Record.of(http).error = told.code
+        headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+        return json_response(error_body(path, told), status=told.http_status, headers=headers)
+
+    return answer
+
+
+async def _openapi(http: Http) -> Response:
+    return json_response(http.app.state.openapi)
 
 
 async def _healthy(_: Http) -> Response:
@@ -74,8 +185,8 @@ async def _healthy(_: Http) -> Response:
 
 
 async def _ready(http: Http) -> Response:
+    """Whether a request would be answered soon: not while stopping, and not without any model in memory."""
     service: Service = http.app.state.service
-    is_ready = bool(service.pool.loaded)
-    return Response(
-        "ready\n" if is_ready else "no model is loaded\n", 200 if is_ready else 503, media_type="text/plain"
-    )
+    why = "" if service.pool.loaded else "no model is loaded"
+    why = "stopping" if service.stopping.is_draining else why
+    return Response(f"{why or 'ready'}\n", 503 if why else 200, media_type="text/plain")

@@ -10,11 +10,12 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from sqlalchemy import Engine
 
 from bethink.config import Settings
 from bethink.errors import BethinkError
-from bethink.server.accounts.database import open_database
 from bethink.server.conversations.detached import Detached
 from bethink.server.conversations.holders import is_alive, this_process
 from bethink.server.conversations.progress import Progress
@@ -22,6 +23,8 @@ from bethink.server.conversations.starting import Runs
 from bethink.server.conversations.storage import Conversations
 from bethink.server.service import Service
 
+MOST_PDFS = 2
+"""Read at once: each may take a processor and a gigabyte."""
 TAKE_UP_S = 15.0
 """How often a look is taken for answers whose process is gone."""
 
@@ -29,17 +32,17 @@ TAKE_UP_S = 15.0
 @dataclass(slots=True)
 class Page:
     service: Service
+    settings: Settings
     conversations: Conversations
     detached: Detached
+    reading_pdfs: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_PDFS))
 
     @classmethod
-    def open(cls, service: Service, settings: Settings) -> Page:
-        """A page over a service, with its conversations in the database of keys and usage. Blocks.
-
-        Raises: UsageError, ExtraMissing, DatabaseTooNew, AccountsError.
-        """
-        conversations = Conversations(open_database(settings.database, settings.home), this_process())
-        return cls(service, conversations, Detached(Runs(service), Progress(conversations, is_alive)))
+    def of(cls, service: Service, database: Engine, settings: Settings) -> Page:
+        """A page over a service, with its conversations in the database of keys and usage, which whoever opened it
+        closes."""
+        conversations = Conversations(database, this_process())
+        return cls(service, settings, conversations, Detached(Runs(service), Progress(conversations, is_alive)))
 
     @contextlib.asynccontextmanager
     async def living(self) -> AsyncGenerator[None]:
@@ -50,7 +53,6 @@ class Page:
         finally:
             taking_up.cancel()
             await self.detached.close()
-            await asyncio.to_thread(self.conversations.engine.dispose)
 
     async def _take_up(self) -> None:
         log = logging.getLogger("bethink")

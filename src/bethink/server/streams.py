@@ -7,16 +7,15 @@ import contextlib
 from collections.abc import AsyncGenerator
 from typing import TypeVar
 
-QUIET_S = 10.0
 T = TypeVar("T")
 
 
-async def beating(items: AsyncGenerator[T]) -> AsyncGenerator[T | None]:
-    """The same items, and None whenever none came for `QUIET_S`. Closes `items` when it is closed."""
+async def beating(items: AsyncGenerator[T], beat_s: float) -> AsyncGenerator[T | None]:
+    """The same items, and None whenever none came for `beat_s`. Closes `items` when it is closed."""
     pending = asyncio.ensure_future(anext(items, None))
     try:
         while True:
-            done, _ = await asyncio.wait({pending}, timeout=QUIET_S)
+            done, _ = await asyncio.wait({pending}, timeout=beat_s)
             if not done:
                 yield None
                 continue

@@ -95,6 +95,7 @@ class OpenVinoEngine:
         self._n_free = settings.n_kv_blocks
         self._n_starts = 0
         self._n_deaths = 0
+        self._n_restarts = 0
         self._is_closed = False
         self._failure: EngineError | None = None
         self._loaded = threading.Event()
@@ -109,6 +110,11 @@ class OpenVinoEngine:
     @property
     def worker_pid(self) -> int:
         return self._worker.pid
+
+    @property
+    def n_restarts(self) -> int:
+        """How often the worker died and was started again."""
+        return self._n_restarts
 
     def wait_until_loaded(self) -> None:
         """Raises: EngineError (the model cannot be loaded), EngineClosed."""
@@ -268,6 +274,7 @@ class OpenVinoEngine:
                 self._fail(EngineClosed(f"the OpenVINO worker {what}: {why}", _LOAD_HINT))
                 return False
             self._worker = WorkerProcess(self._load)
+            self._n_restarts += 1
             lost = [run for run in self._running.values() if run.sampling.json_schema is not None]
             for run in lost:  # a schema cannot be resumed in its middle, and one that does not compile kills the worker
                 run.error = EngineError(f"the OpenVINO worker died on a JSON schema: {why}", "try a simpler schema")

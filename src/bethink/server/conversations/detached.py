@@ -8,6 +8,7 @@ next.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import AsyncGenerator
@@ -18,6 +19,7 @@ import pydantic_core
 
 from bethink.errors import BethinkError, EngineClosed
 from bethink.model import Model, Run
+from bethink.server.answering import Answering
 from bethink.server.conversations.eventlog import LAST, EventLog, Numbered
 from bethink.server.conversations.progress import Outcome, Progress
 from bethink.server.conversations.records import error_record, node_record, result_of
@@ -26,6 +28,8 @@ from bethink.server.conversations.starting import Runs
 from bethink.server.conversations.state import Shown
 from bethink.server.conversations.tree import messages_of
 from bethink.server.conversations.values import Node, NoSuchNode, Pending, TurnSettings
+from bethink.server.pool import ModelBroken
+from bethink.server.service import Draining
 from bethink.types import Finished, Message, Request, Result
 
 KEEP_S = 1.0
@@ -36,6 +40,8 @@ ALIVE_S = 5.0
 """How often a process says that it lives, when there is nothing else to write."""
 MOST_CRASHES = 4
 """An answer during which its engine or server died so often is given up."""
+PATIENCE_S = 150.0
+"""How long an answer waits for a model that died and is not tried again before."""
 SHUTDOWN_S = 5.0
 
 
@@ -50,9 +56,10 @@ class Answer:
 
     pending: Pending
     log: EventLog
+    answering: Answering | None = None
     run: Run | None = None
     wants_answer: bool = False
-    wants_stop: bool = False
+    stopped: asyncio.Event = field(default_factory=asyncio.Event)
     n_crashes: int = 0
     elapsed_s: float = 0.0
     n_kept_tokens: int = 0
@@ -63,27 +70,34 @@ class Answer:
     def id(self) -> str:
         return self.pending.node.id
 
+    @property
+    def n_attempts(self) -> int:
+        """How often it was begun before, here and elsewhere."""
+        return self.pending.n_attempts + self.n_crashes - self.pending.n_crashes
+
+    @property
+    def wants_stop(self) -> bool:
+        return self.stopped.is_set()
+
     def answer_now(self) -> None:
         self.wants_answer = True
-        if self.run is not None:
-            self.run.answer_now()
+        if self.answering is not None:
+            self.answering.answer_now()
 
     def stop(self) -> None:
-        self.wants_stop = True
-        if self.run is not None:
-            self.run.stop()
+        self.stopped.set()
+        if self.answering is not None:
+            self.answering.stop()
 
     def begin(self, run: Run) -> None:
         """From now on it runs; what was wished before is wished still."""
         self.run, self._began = run, time.monotonic()
         if self.wants_answer:
             run.answer_now()
-        if self.wants_stop:
-            run.stop()
 
     def end(self) -> None:
         """It does not run any more, for now or for good."""
-        self.elapsed_s, self.run, self._began = self.spent_s, None, None
+        self.elapsed_s, self.run, self.answering, self._began = self.spent_s, None, None, None
 
     @property
     def spent_s(self) -> float:
@@ -179,6 +193,10 @@ class Detached:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=SHUTDOWN_S)
+            try:
+                await asyncio.to_thread(self.progress.release)
+            except BethinkError as error:
+                logging.getLogger("bethink").warning("unfinished answers are taken up later: %s", error)
 
     def _forget(self, node_id: str) -> None:
         self._answers.pop(node_id, None)
@@ -188,16 +206,20 @@ class Detached:
 
     async def _make(self, answer: Answer) -> None:
         keeping = asyncio.create_task(self._keep_writing(answer))
+        outcome: Outcome | None = None
         try:
             outcome = await self._outcome(answer)
         except asyncio.CancelledError:
-            keeping.cancel()
-            answer.end()
-            await asyncio.to_thread(self._let_go, answer)
-            raise
+            if answer.wants_stop and (task := asyncio.current_task()) is not None:
+                task.uncancel()  # it was stopped before its turn came
+                outcome = Outcome("stopped")
         finally:
             keeping.cancel()
-        await self._settle(answer, outcome)
+        if outcome is None:
+            answer.end()
+            await asyncio.to_thread(self._write, answer, pydantic_core.to_json(answer.kept()))
+        else:
+            await self._settle(answer, outcome)
 
     async def _settle(self, answer: Answer, outcome: Outcome) -> None:
         try:
@@ -210,7 +232,8 @@ class Detached:
             logging.getLogger("bethink").error("the answer %s cannot be kept: %s", answer.id, error)
             answer.log.close({"type": "failed", "error": error_record(error)})
 
-    async def _outcome(self, answer: Answer) -> Outcome:
+    async def _outcome(self, answer: Answer) -> Outcome | None:
+        """How it ended; None where this server stops before it does."""
         while True:
             try:
                 if answer.n_crashes >= MOST_CRASHES:
@@ -218,6 +241,14 @@ class Detached:
                         f"the answer was interrupted {answer.n_crashes} times", "ask again, perhaps another model"
                     )
                 result = await self._result(answer)
+            except Draining:
+                return None
+            except ModelBroken as error:
+                if error.retry_after_s > PATIENCE_S:
+                    return _failed(answer, error)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(answer.stopped.wait(), error.retry_after_s)
+                continue
             except EngineClosed:
                 answer.end()
                 answer.n_crashes += 1
@@ -229,16 +260,17 @@ class Detached:
                 return _failed(
                     answer, Interrupted(f"the answer ended in an error of bethink itself: {type(error).__name__}")
                 )
+            if self.runs.is_draining and not answer.wants_stop and result.finish_reason == "user":
+                return None
             return _ended(answer, result)
 
-    async def _result(self, answer: Answer) -> Result | None:
-        """None: it was stopped before it began."""
+    async def _result(self, answer: Answer) -> Result:
         pending = answer.pending
         settings = pending.node.settings or TurnSettings()
         messages = await asyncio.to_thread(self._messages, pending.node, settings)
         request = request_of(messages, settings, pending)
         going = Going(request)
-        is_resumed = pending.n_attempts > 0 or answer.n_crashes > 0
+        is_resumed = answer.n_attempts > 0
         if is_resumed:
             answer.log.begin_again()
 
@@ -248,9 +280,10 @@ class Detached:
                 going = go_on(request, answer.log.shown, elapsed_s=answer.elapsed_s, handoff=model.profile.handoff)
             return going.request
 
-        async with self.runs.started(answer.id, settings.model or "", made) as run:
-            if answer.wants_stop:
-                return None
+        answer.answering = self.runs.answering(pending, request, n_attempts=answer.n_attempts)
+        if answer.wants_stop:
+            raise asyncio.CancelledError
+        async with self.runs.started(answer.answering, made) as run:
             answer.n_kept_tokens = going.n_kept_tokens
             await asyncio.to_thread(self.progress.begin, answer.id)
             answer.begin(run)
@@ -267,13 +300,6 @@ class Detached:
         line = here.line(node.parent or node.id)
         texts = here.texts(file.id for one in line for file in one.files)
         return messages_of(line, texts, settings.system)
-
-    def _let_go(self, answer: Answer) -> None:
-        self._write(answer, pydantic_core.to_json(answer.kept()))
-        try:
-            self.progress.release(answer.id)
-        except BethinkError as error:
-            logging.getLogger("bethink").warning("the answer %s is taken up later: %s", answer.id, error)
 
     async def _keep_writing(self, answer: Answer) -> None:
         while True:
@@ -318,11 +344,10 @@ def _failed(answer: Answer, error: BethinkError) -> Outcome:
     return Outcome("failed", *said, error=error_record(error))
 
 
-def _ended(answer: Answer, result: Result | None) -> Outcome:
-    if result is None:
-        return Outcome("stopped")
-    times = answer.pending.n_attempts + answer.n_crashes - answer.pending.n_crashes
+def _ended(answer: Answer, result: Result) -> Outcome:
+    times = answer.n_attempts
     resumed = {"times": times, "tokens": answer.n_kept_tokens, "seconds": answer.elapsed_s} if times else None
     record = result_of(result, resumed)
-    status = "stopped" if answer.wants_stop else "done"
+    is_stopped = answer.wants_stop or (answer.answering is not None and answer.answering.is_stopped)
+    status = "stopped" if is_stopped else "done"
     return Outcome(status, result.answer, result.thinking, record)

@@ -91,10 +91,11 @@ class Progress:
         with self.conversations.reading() as db:
             return from_json(db.execute(select(runs.c.kept).where(runs.c.node_id == node_id)).scalar())
 
-    def release(self, node_id: str) -> None:
-        """Whoever comes next goes on with it."""
-        with self.conversations.writing() as db:
-            db.execute(update(runs).where(runs.c.node_id == node_id).values(holder=NOBODY))
+    def release(self) -> None:
+        """Whoever comes next goes on with what is ours."""
+        here = self.conversations
+        with here.writing() as db:
+            db.execute(update(runs).where(runs.c.holder == here.holder).values(holder=NOBODY))
 
     def end(self, node_id: str, outcome: Outcome) -> None:
         """The answer is there. That its conversation was deleted meanwhile is no error."""
@@ -110,6 +111,7 @@ class Progress:
                     thinking=thinking or None,
                     result=to_json(outcome.result),
                     error=to_json(outcome.error),
+                    trace_id=None if outcome.result is None else outcome.result["trace_id"],
                 )
             )
             db.execute(delete(runs).where(runs.c.node_id == node_id))

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, or_, select, text, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, text, tuple_
 
 from bethink.server.conversations.rows import conversation_of
 from bethink.server.conversations.storage import Conversations
@@ -48,11 +49,17 @@ def listed(here: Conversations, owner: str, *, query: str = "", limit: int = 50,
         if before is not None:
             wanted.append(_older(db, owner, before))
         if words:
-            wanted.append(or_(_in_title(words), conversations.c.id.in_(_holding(db, owner, words))))
+            wanted.append(
+                or_(
+                    _in_title(words),
+                    conversations.c.id.in_(_holding(db, owner, words).with_only_columns(nodes.c.conversation_id)),
+                )
+            )
         newest = (conversations.c.updated_us.desc(), conversations.c.id.desc())
         rows = db.execute(select(conversations).where(*wanted).order_by(*newest).limit(limit + 1)).mappings().all()
         found = [conversation_of(row) for row in rows[:limit]]
-        told = tuple(Found(one, _snippet(db, one.id, words) if words else None) for one in found)
+        snippets = _snippets(db, owner, [one.id for one in found], words) if words else {}
+    told = tuple(Found(one, snippets.get(one.id)) for one in found)
     return Listed(told, len(rows) > limit)
 
 
@@ -68,31 +75,31 @@ def _in_title(words: Sequence[str]) -> ColumnElement[bool]:
     return and_(*(conversations.c.title.icontains(word, autoescape=True) for word in words))
 
 
-def _holding(db: Connection, owner: str, words: Sequence[str]) -> list[str]:
-    """Ids of conversations with a message that holds all words."""
-    mine = select(nodes.c.conversation_id).distinct()
-    mine = mine.join(conversations, conversations.c.id == nodes.c.conversation_id).where(conversations.c.owner == owner)
-    return list(db.execute(mine.where(_matching(db, words))).scalars())
-
-
-def _matching(db: Connection, words: Sequence[str]) -> ColumnElement[bool]:
-    """Of nodes. Words too short for the index are looked for in what it finds."""
+def _holding(db: Connection, owner: str, words: Sequence[str]) -> Select[Any]:
+    """The messages that hold all words: at least those of the owner, who is looked at once more by who asks. Words too
+    short for the index are looked for in what it finds."""
     long = [word for word in words if len(word) >= TRIGRAM] if db.dialect.name == "sqlite" else []
-    conditions = [nodes.c.content.icontains(word, autoescape=True) for word in words if word not in long]
-    if long:
-        quoted = " AND ".join('"' + word.replace('"', '""') + '"' for word in long)
-        hits = text("SELECT rowid FROM bt_search WHERE bt_search MATCH :quoted").bindparams(quoted=quoted)
-        conditions.append(nodes.c.seq.in_(hits.columns(nodes.c.seq)))
-    return and_(*conditions)
+    held = select(nodes).where(
+        *(nodes.c.content.icontains(word, autoescape=True) for word in words if word not in long)
+    )
+    if not long:
+        mine = conversations.c.id == nodes.c.conversation_id
+        return held.join(conversations, mine).where(conversations.c.owner == owner)
+    quoted = " AND ".join('"' + word.replace('"', '""') + '"' for word in long)
+    hits = text("SELECT rowid FROM bt_search WHERE bt_search MATCH :quoted").bindparams(quoted=quoted)
+    return held.where(nodes.c.seq.in_(hits.columns(nodes.c.seq)))  # joined with the owner's, SQLite would ask for each
 
 
-def _snippet(db: Connection, conversation_id: str, words: Sequence[str]) -> str | None:
-    """Around the first word, in the newest message that holds all of them."""
-    within = (nodes.c.conversation_id == conversation_id) & _matching(db, words)
-    content = db.execute(select(nodes.c.content).where(within).order_by(nodes.c.seq.desc()).limit(1)).scalar()
-    if content is None:
-        return None
-    at = max(0, content.casefold().find(words[0].casefold()))
-    begin, end = max(0, at - AROUND), at + len(words[0]) + AROUND
+def _snippets(db: Connection, owner: str, ids: Sequence[str], words: Sequence[str]) -> dict[str, str]:
+    """By conversation: around the first word, in the newest message that holds all of them."""
+    held = _holding(db, owner, words).where(nodes.c.conversation_id.in_(ids))
+    newest = held.with_only_columns(func.max(nodes.c.seq)).group_by(nodes.c.conversation_id)
+    rows = db.execute(select(nodes.c.conversation_id, nodes.c.content).where(nodes.c.seq.in_(newest))).all()
+    return {row[0]: _around(row[1], words[0]) for row in rows}
+
+
+def _around(content: str, word: str) -> str:
+    at = max(0, content.casefold().find(word.casefold()))
+    begin, end = max(0, at - AROUND), at + len(word) + AROUND
     shown = " ".join(content[begin:end].split())
     return ("…" if begin else "") + shown + ("…" if end < len(content) else "")

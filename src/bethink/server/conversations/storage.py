@@ -91,6 +91,38 @@ class Conversations:
             )
         return made
 
+    def take_in(self, owner: str, title: str, made: Sequence[Node], leaf: str | None) -> Conversation:
+        """A whole conversation from elsewhere. The conversation's id is that of its nodes."""
+        now = self.now_us()
+        n_turns = sum(node.role == "user" for node in made)
+        taken = Conversation(made[0].conversation, title, now, now, leaf, None, n_turns)
+        with self.writing() as db:
+            row = {"id": taken.id, "owner": owner, "title": title, "is_titled": title != UNTITLED, "leaf": leaf}
+            db.execute(insert(conversations).values(**row, n_turns=n_turns, created_us=now, updated_us=now))
+            _insert(db, made)
+        return taken
+
+    def has_trace(self, owner: str, trace_id: str) -> bool:
+        """Whether one of the owner's answers has that trace."""
+        mine = select(nodes.c.id).join(conversations, conversations.c.id == nodes.c.conversation_id)
+        mine = mine.where(nodes.c.trace_id == trace_id, conversations.c.owner == owner)
+        with self.reading() as db:
+            return db.execute(mine.limit(1)).first() is not None
+
+    def keep_file(self, owner: str, name: str, kind: str, text: str, cut: str | None) -> FileRef:
+        """What was read of a file, to ask about it."""
+        kept = FileRef(new_id("f"), clean(name), kind, len(text), cut)
+        with self.writing() as db:
+            row = {"id": kept.id, "name": kept.name, "kind": kind, "chars": kept.chars, "cut": cut, "text": clean(text)}
+            db.execute(insert(files).values(**row, owner=owner, created_us=self.now_us()))
+        return kept
+
+    def forget_files(self, before_us: int) -> int:
+        """Files that came before then and that no question is about. Returns how many."""
+        used = select(node_files.c.file_id)
+        with self.writing() as db:
+            return db.execute(delete(files).where(files.c.created_us < before_us, files.c.id.not_in(used))).rowcount
+
     def get(self, owner: str, conversation_id: str) -> tuple[Conversation, list[Node]]:
         """A conversation and all its nodes, in the order in which they were made.
 
@@ -276,11 +308,6 @@ class Conversations:
 def _transaction(engine: Engine, what: str) -> Generator[Connection]:
     with database_errors(what), engine.begin() as db:
         yield db
-
-
-def write_nodes(db: Connection, conversation_id: str, made: Sequence[Node]) -> None:
-    """For a whole conversation that came from elsewhere."""
-    _insert(db, [replace(node, conversation=conversation_id) for node in made])
 
 
 def _insert(db: Connection, made: Sequence[Node]) -> None:

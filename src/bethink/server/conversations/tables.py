@@ -41,6 +41,7 @@ nodes = Table(
     Column("settings", Text, nullable=True),
     Column("result", Text, nullable=True),
     Column("error", Text, nullable=True),
+    Column("trace_id", String, nullable=True, index=True),
     Column("created_us", BigInteger, nullable=False),
 )
 """`seq` is the order in which they were made."""

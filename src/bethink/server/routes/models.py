@@ -7,23 +7,27 @@ from typing import Any
 from starlette.requests import Request as Http
 from starlette.responses import Response
 
-from bethink.errors import UnknownModel
+from bethink.errors import BethinkError
+from bethink.server.record import Record
 from bethink.server.service import Service, json_response
 from bethink.server.wire.chat import openai_error
 
 
 async def list_models(http: Http) -> Response:
-    pool = _service(http).pool
-    names = [*pool.known(), *pool.aliases]
+    pool, who = _service(http).pool, Record.of(http).principal
+    names = [name for name in (*pool.known(), *pool.aliases) if who is None or who.may_use(pool.resolve(name))]
     return json_response({"object": "list", "data": [_card(http, name) for name in names]})
 
 
 async def show_model(http: Http) -> Response:
     name = str(http.path_params["model"])
+    who = Record.of(http).principal
     try:
-        _service(http).pool.resolve(name)
-    except UnknownModel as error:
-        return json_response(openai_error(error), status=404)
+        resolved = _service(http).pool.resolve(name)
+        if who is not None:
+            who.require_model(resolved)
+    except BethinkError as error:
+        return json_response(openai_error(error), status=error.http_status)
     return json_response(_card(http, name))
 
 

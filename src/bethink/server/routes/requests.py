@@ -13,6 +13,7 @@ from bethink.server.asks import BadField
 from bethink.server.bodies import read_body
 from bethink.server.knobs import Strict
 from bethink.server.limits import read_limited
+from bethink.server.record import Record
 from bethink.server.service import Service, json_response
 from bethink.server.wire.chat import openai_error
 
@@ -50,13 +51,20 @@ def _done(answering: Answering, action: str) -> Response:
     elif action == "stop":
         answering.stop()
     else:
-        raise BadField("action", f"unknown action {action!r}", "answer_now or stop")
+        raise BadField("action", f"unknown action {action[:200]!r}", "answer_now or stop")
     return json_response({"id": answering.id, "action": action})
+
+
+def _may_control(http: Http, answering: Answering) -> bool:
+    """Whoever asked, and whoever administers; for all others the request is not there."""
+    who = Record.of(http).principal
+    return who is not None and (who.key_id == answering.principal.key_id or who.has("admin"))
 
 
 def _running(http: Http) -> Answering:
     service: Service = http.app.state.service
     request_id = str(http.path_params["id"])
-    if (answering := service.running.find(request_id)) is None:
-        raise NoSuchRequest(f"no request {request_id!r} is running", "its id stands in the header x-request-id")
+    answering = service.running.find(request_id)
+    if answering is None or not _may_control(http, answering):
+        raise NoSuchRequest(f"no request {request_id[:200]!r} is running", "its id stands in the header x-request-id")
     return answering

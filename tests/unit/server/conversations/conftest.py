@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import shutil
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ from bethink.engine.scripted import Said, Script, ScriptedEngine, scripted_token
 from bethink.model import Model, stop_ids
 from bethink.profiles import Profile, load_profiles
 from bethink.prompt import Template, Tokenizer
+from bethink.server.accounts.database import open_database
 from bethink.server.app import create_app
 from bethink.server.page import Page
 from bethink.server.pool import Pool
@@ -126,20 +128,31 @@ class Client:
 Serve = Callable[..., "contextlib.AbstractAsyncContextManager[Client]"]
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with a database that nobody has used: bringing one up takes half a second."""
+    home = tmp_path_factory.mktemp("migrated")
+    open_database(None, home).dispose()
+    return home
+
+
 @pytest.fixture
-def serve(tmp_path: Path) -> Serve:
+def serve(tmp_path: Path, migrated: Path) -> Serve:
     """Starts a server over the same database each time."""
+    shutil.copytree(migrated, tmp_path, dirs_exist_ok=True)
 
     @contextlib.asynccontextmanager
     async def started(model: Model | None = None, **pool: Any) -> AsyncGenerator[Client]:
         loaded = model or make_model()
         service = Service(Pool(load=lambda _: loaded, known=lambda: ("scripted",), default="scripted", **pool))
-        page = Page.open(service, Settings(tmp_path))
-        app = create_app(service, page)
+        database = open_database(None, tmp_path)
+        page = Page.of(service, database, Settings(tmp_path))
+        app = create_app(service, None, page)
         async with app.router.lifespan_context(app):
             transport = httpx.ASGITransport(app)
             async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
                 yield Client(http, page)
+        database.dispose()
 
     return started
 

@@ -16,7 +16,7 @@ from bethink.server.conversations.values import FileRef, Node
 
 @st.composite
 def trees(draw: st.DrawFn) -> list[Node]:
-    """As they grow: each question under an answer or at the root, each answer under a question; some come to nothing."""
+    """As they grow: each question under an answer or at the root, each answer under a question; some are empty."""
     made: list[Node] = []
     for n in range(draw(st.integers(1, 24))):
         questions = [node.id for node in made if node.role == "user"]

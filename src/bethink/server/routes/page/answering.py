@@ -14,7 +14,8 @@ from bethink.server.bodies import read_body
 from bethink.server.conversations.records import error_record
 from bethink.server.limits import read_limited
 from bethink.server.page import Page
-from bethink.server.service import json_response
+from bethink.server.record import Record
+from bethink.server.service import error_headers, json_response
 
 Body = TypeVar("Body", bound=BaseModel)
 Handler = Callable[[Http], Awaitable[Response]]
@@ -31,7 +32,9 @@ def answered(handler: Handler) -> Handler:
         try:
             return await handler(http)
         except BethinkError as error:
-            return json_response({"error": error_record(error)}, status=error.http_status)
+            Record.of(http).error = error.code
+            told = {"error": error_record(error)}
+            return json_response(told, status=error.http_status, headers=error_headers(error))
 
     return answer
 

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from typing import Annotated
+from urllib.parse import quote
 
 from pydantic import Field
 from starlette.requests import Request as Http
 from starlette.responses import Response
 
 from bethink.server.asks import BadField
+from bethink.server.bodies import read_body
+from bethink.server.conversations.exporting import (
+    ImportBody,
+    json_of,
+    markdown_of,
+    nodes_of_import,
+    title_of_import,
+)
 from bethink.server.conversations.records import conversation_record, node_record
+from bethink.server.conversations.rows import new_id
 from bethink.server.conversations.searching import listed
+from bethink.server.conversations.tree import branch
 from bethink.server.knobs import Strict
+from bethink.server.limits import read_limited
 from bethink.server.routes.page.answering import body_of, page_of
 from bethink.server.routes.page.person import person_of
 from bethink.server.service import json_response
@@ -73,6 +85,30 @@ async def delete_conversation(http: Http) -> Response:
     await asyncio.to_thread(page.conversations.delete, owner, which)
     page.detached.drop(open_ids)
     return Response(status_code=204)
+
+
+async def export_conversation(http: Http) -> Response:
+    """As a file to save: `format` markdown (the branch that is shown) or json (all of it)."""
+    form = http.query_params.get("format", "markdown")
+    if form not in ("markdown", "json"):
+        raise BadField("format", f"format is {form[:40]!r}", "markdown or json")
+    found, nodes = await asyncio.to_thread(
+        page_of(http).conversations.get, person_of(http).owner, str(http.path_params["id"])
+    )
+    suffix, media_type = ("md", "text/markdown") if form == "markdown" else ("json", "application/json")
+    headers = {"content-disposition": f"attachment; filename*=UTF-8''{quote(found.title[:80], safe='')}.{suffix}"}
+    if form == "json":
+        return json_response(json_of(found, nodes), headers=headers)
+    text = markdown_of(found, branch(nodes, found.leaf) if found.leaf else [])
+    return Response(text, media_type=media_type, headers=headers)
+
+
+async def import_conversation(http: Http) -> Response:
+    page, owner = page_of(http), person_of(http).owner
+    body = read_body(ImportBody, await read_limited(http, page.service.limits))
+    made, leaf = nodes_of_import(body, new_id("c"), page.conversations.now_us())
+    taken = await asyncio.to_thread(page.conversations.take_in, owner, title_of_import(body), made, leaf)
+    return json_response(conversation_record(taken), status=201)
 
 
 def number(http: Http, name: str, usual: int, least: int, most: int) -> int:

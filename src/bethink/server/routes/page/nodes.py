@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from typing import Annotated
 
 from pydantic import Field
@@ -19,10 +19,12 @@ from bethink.server.conversations.values import MAX_CONTENT, NoSuchNode, TurnSet
 from bethink.server.knobs import Strict
 from bethink.server.routes.page.answering import body_of, page_of
 from bethink.server.routes.page.conversations import number
-from bethink.server.routes.page.person import person_of
+from bethink.server.routes.page.person import person_of, principal_of
 from bethink.server.service import json_response
 from bethink.server.streams import beating
 
+BEAT_S, ALIVE_BEATS = 1.0, 10
+"""How often a quiet stream is looked after, and every how many times it says that it lives."""
 NUMBERS = 1 << 53
 """Event numbers are below it, so that JavaScript counts them exactly."""
 
@@ -42,7 +44,7 @@ class AgainBody(Strict):
 async def ask(http: Http) -> Response:
     body = await body_of(http, AskBody)
     page, owner = page_of(http), person_of(http).owner
-    page.detached.runs.resolve(body.settings.model or "")
+    page.detached.runs.check(body.settings.model or "", principal_of(http))
     asked = await asyncio.to_thread(
         page.conversations.ask,
         owner,
@@ -51,6 +53,7 @@ async def ask(http: Http) -> Response:
         body.content,
         body.settings,
         seed=_seed(body.settings),
+        key_id=principal_of(http).key_id,
         file_ids=body.files,
     )
     page.detached.begin(asked.pending)
@@ -61,7 +64,7 @@ async def ask(http: Http) -> Response:
 async def ask_again(http: Http) -> Response:
     body = await body_of(http, AgainBody)
     page, owner = page_of(http), person_of(http).owner
-    page.detached.runs.resolve(body.settings.model or "")
+    page.detached.runs.check(body.settings.model or "", principal_of(http))
     pending = await asyncio.to_thread(
         page.conversations.again,
         owner,
@@ -69,6 +72,7 @@ async def ask_again(http: Http) -> Response:
         str(http.path_params["node"]),
         body.settings,
         seed=_seed(body.settings),
+        key_id=principal_of(http).key_id,
         thought=body.thought,
     )
     page.detached.begin(pending)
@@ -86,7 +90,10 @@ async def follow(http: Http) -> Response:
         return Response(status_code=204)
     events = page.detached.follow(owner, node_id, after)
     headers = {"cache-control": "no-cache", "x-accel-buffering": "no"}
-    return StreamingResponse(_told(events), media_type="text/event-stream", headers=headers)
+    is_stopping = page.service.stopping
+    return StreamingResponse(
+        _told(events, lambda: is_stopping.is_draining), media_type="text/event-stream", headers=headers
+    )
 
 
 async def answer_now(http: Http) -> Response:
@@ -108,10 +115,18 @@ async def _control(http: Http, action: str) -> Response:
     return json_response({"id": node_id, "action": action})
 
 
-async def _told(events: AsyncGenerator[Numbered]) -> AsyncGenerator[bytes]:
-    async with contextlib.aclosing(beating(events)) as beats:
+async def _told(events: AsyncGenerator[Numbered], is_ending: Callable[[], bool]) -> AsyncGenerator[bytes]:
+    """A server that stops lets its readers go: they come back to the next one."""
+    n_quiet = 0
+    async with contextlib.aclosing(beating(events, BEAT_S)) as beats:
         async for item in beats:
-            yield b": here\n\n" if item is None else b"id: %d\ndata: %b\n\n" % item
+            if is_ending():
+                return
+            n_quiet = n_quiet + 1 if item is None else 0
+            if item is not None:
+                yield b"id: %d\ndata: %b\n\n" % item
+            elif n_quiet % ALIVE_BEATS == 0:
+                yield b": here\n\n"
 
 
 def _last_event_id(http: Http) -> int:

@@ -60,12 +60,14 @@ def _create_conversations() -> None:
         sa.Column("settings", sa.Text(), nullable=True),
         sa.Column("result", sa.Text(), nullable=True),
         sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("trace_id", sa.String(), nullable=True),
         sa.Column("created_us", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("seq", name="pk_bt_nodes"),
         sa.UniqueConstraint("id", name="uq_bt_nodes_id"),
         sa.ForeignKeyConstraint(["conversation_id"], ["bt_conversations.id"], name="fk_bt_nodes_conversation_id"),
     )
     op.create_index("ix_bt_nodes_conversation_id", "bt_nodes", ["conversation_id"])
+    op.create_index("ix_bt_nodes_trace_id", "bt_nodes", ["trace_id"])
 
 
 def _create_files() -> None:

@@ -1,0 +1,140 @@
+"""A whole server over the scripted engine: in process, or on a socket of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+from starlette.applications import Starlette
+
+from bethink.engine.scripted import Context, Fault, Line, Script, ScriptedEngine, scripted_tokenizer
+from bethink.model import Model, stop_ids
+from bethink.profiles import load_profiles
+from bethink.prompt import Template, Tokenizer
+from bethink.server.accounts import Accounts
+from bethink.server.admission import Admission
+from bethink.server.app import Surroundings, create_app
+from bethink.server.limits import Limits
+from bethink.server.listening import Server, Serving, Stopping, bind
+from bethink.server.pool import Pool
+from bethink.server.record import Record
+from bethink.server.service import Service
+from bethink.types import ModelRef
+
+NAME = "scripted:1b"
+PLAIN = next(profile for profile in load_profiles() if profile.name == "qwen2.5")
+CHATML = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+THOUGHT = "Six times seven is forty-two."
+
+
+def thinks(context: Context) -> Line:
+    """Whatever is asked: a short thought, and 42."""
+    return Line("42") if context.text.endswith(PLAIN.answer_lead) else Line(THOUGHT)
+
+
+def scripted_model(script: Script = thinks, **settings: Any) -> Model:
+    tokenizer = Tokenizer(scripted_tokenizer())
+    return Model(
+        engine=ScriptedEngine(script, **settings),
+        tokenizer=tokenizer,
+        template=Template(CHATML),
+        profile=PLAIN,
+        ref=ModelRef(NAME, "0" * 64),
+        stop_ids=stop_ids(tokenizer, PLAIN.stop, ()),
+    )
+
+
+@dataclass(slots=True)
+class Rig:
+    """A server with one scripted model, and what it told of its requests."""
+
+    model: Model
+    service: Service
+    records: list[Record] = field(default_factory=list[Record])
+    faults: list[BaseException] = field(default_factory=list[BaseException])
+
+    @property
+    def engine(self) -> ScriptedEngine:
+        assert isinstance(self.model.engine, ScriptedEngine)
+        return self.model.engine
+
+    def app(self, around: Surroundings | None = None) -> Starlette:
+        around = around or Surroundings()
+        return create_app(self.service, Surroundings(around.doors, around.keys, around.metrics, self.records.append))
+
+
+def rig(
+    script: Script = thinks,
+    *,
+    accounts: Accounts | None = None,
+    parallel: int = 32,
+    limits: Limits | None = None,
+    drain_s: float = 5.0,
+    faults: Sequence[Fault | None] = (),
+    **settings: Any,
+) -> Rig:
+    limits = limits or Limits()
+    model = scripted_model(script, faults=faults, **settings)
+    pool = Pool(load=lambda _: model, known=lambda: (NAME,), default=NAME)
+    service = Service(pool, Admission(accounts, parallel, limits), limits, Stopping(drain_s))
+    made = Rig(model, service)
+    service.on_fault = lambda error, _record: made.faults.append(error)
+    return made
+
+
+@asynccontextmanager
+async def in_process(made: Rig, around: Surroundings | None = None) -> AsyncGenerator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(made.app(around))
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+        yield client
+
+
+@dataclass(slots=True)
+class Listening:
+    """A server on a socket; `stop` as a signal would."""
+
+    port: int
+    server: Server
+    task: asyncio.Task[None]
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection("127.0.0.1", self.port)
+
+
+@asynccontextmanager
+async def on_a_socket(made: Rig, around: Surroundings | None = None) -> AsyncGenerator[Listening]:
+    sockets = bind("127.0.0.1", 0)
+    service, started = made.service, asyncio.Event()
+    server = Server(
+        Serving(
+            made.app(around),
+            sockets,
+            service.stopping,
+            limits=service.limits,
+            n_running=lambda: service.n_running,
+            stop_all=service.running.stop_all,
+            on_started=started.set,
+        )
+    )
+    task = asyncio.create_task(server.serve(sockets))
+    await started.wait()
+    try:
+        yield Listening(sockets[0].getsockname()[1], server, task)
+    finally:
+        service.stopping.is_draining = service.stopping.is_forced = True
+        await task
+
+
+def asked(text: str = "What is 6 * 7?", **more: Any) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": text}], **more}

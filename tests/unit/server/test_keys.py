@@ -1,0 +1,129 @@
+"""Keys open what they should and nothing else, in the words of every dialect; what is used is in the ledger."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bethink.server.accounts import Accounts, Limits
+from bethink.server.app import Surroundings
+from bethink.server.keys import Keys
+from tests.unit.server.scripted import NAME, asked, in_process, rig
+
+pytestmark = pytest.mark.anyio
+ASK = "/v1/chat/completions"
+
+
+@pytest.fixture
+def accounts(tmp_path: Path) -> Iterator[Accounts]:
+    with Accounts.open(None, tmp_path) as opened:
+        yield opened
+
+
+def closed(accounts: Accounts) -> Surroundings:
+    return Surroundings(keys=Keys(accounts, is_needed=True))
+
+
+@pytest.mark.parametrize("header", ["authorization", "x-api-key", "api-key"])
+async def test_a_key_is_taken_under_the_name_that_each_dialect_uses(accounts: Accounts, header: str) -> None:
+    secret = accounts.directory.create_key("app").secret
+    shown = f"Bearer {secret}" if header == "authorization" else secret
+    async with in_process(rig(accounts=accounts), closed(accounts)) as client:
+        assert (await client.post(ASK, json=asked(), headers={header: shown})).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "given", ["", "Bearer", "Bearer ", "Bearer sk-nothing", "Basic eDp5", "Bearer bt-é", "Bearer " + "x" * 9000]
+)
+async def test_without_a_key_that_holds_nothing_is_answered(accounts: Accounts, given: str) -> None:
+    made = rig(accounts=accounts)
+    async with in_process(made, closed(accounts)) as client:
+        headers = {"authorization": given.encode()} if given else {}
+        for method, path in (("POST", ASK), ("GET", "/v1/models"), ("GET", "/metrics"), ("GET", "/v1/nothing")):
+            response = await client.request(method, path, headers=headers)
+            assert response.status_code == 401
+            assert response.headers["www-authenticate"] == "Bearer"
+            assert response.json()["error"]["code"] in ("key_missing", "unknown_key")
+        for path in ("/healthz", "/openapi.json"):
+            assert (await client.get(path)).status_code == 200
+    assert made.engine.starts == []
+
+
+async def test_on_loopback_any_key_or_none_is_the_one_person_here_but_a_key_of_ours_is_honoured(
+    accounts: Accounts,
+) -> None:
+    made = rig(accounts=accounts)
+    secret = accounts.directory.create_key("app").secret
+    around = Surroundings(keys=Keys(accounts))
+    async with in_process(made, around) as client:
+        for headers in ({}, {"authorization": "Bearer ollama"}, {"x-api-key": "EMPTY"}):
+            assert (await client.post(ASK, json=asked(), headers=headers)).status_code == 200
+        assert (await client.post(ASK, json=asked(), headers={"x-api-key": secret})).status_code == 200
+        accounts.directory.revoke_key("app")
+        assert (await client.post(ASK, json=asked(), headers={"x-api-key": secret})).status_code == 401
+    assert [row.key for row in accounts.rows()] == ["", "", "", "app"]
+
+
+async def test_limits_are_three_different_errors_that_say_when_to_come_back(accounts: Accounts) -> None:
+    for name, limits in (
+        ("slow", Limits(requests_per_minute=1)),
+        ("narrow", Limits(concurrency=1)),
+        ("poor", Limits(tokens_per_month=10)),
+    ):
+        accounts.directory.create_key(name, limits=limits)
+    made = rig(accounts=accounts, token_delay_s=0.002)
+    keys = {name: accounts.directory.rotate_key(name).secret for name in ("slow", "narrow", "poor")}
+    async with in_process(made, closed(accounts)) as client:
+
+        async def ask(name: str) -> tuple[int, str]:
+            response = await client.post(ASK, json=asked(), headers={"x-api-key": keys[name]})
+            if response.status_code == 200:
+                return 200, ""
+            assert int(response.headers["retry-after"]) >= 1
+            return response.status_code, response.json()["error"]["code"]
+
+        assert [await ask("slow"), await ask("slow")] == [(200, ""), (429, "rate_limited")]
+        assert sorted(await asyncio.gather(ask("narrow"), ask("narrow"))) == [(200, ""), (429, "too_many_at_once")]
+        assert await ask("poor") == (429, "quota_exhausted")
+
+
+async def test_a_key_sees_and_uses_its_models_only(accounts: Accounts) -> None:
+    secret = accounts.directory.create_key("other", models=("large:*",)).secret
+    async with in_process(rig(accounts=accounts), closed(accounts)) as client:
+        client.headers["x-api-key"] = secret
+        assert (await client.get("/v1/models")).json()["data"] == []
+        assert (await client.get(f"/v1/models/{NAME}")).status_code == 403
+        response = await client.post(ASK, json=asked())
+    assert (response.status_code, response.json()["error"]["code"]) == (403, "model_not_allowed")
+
+
+async def test_a_request_is_controlled_by_whoever_asked_and_by_nobody_else(accounts: Accounts) -> None:
+    one, two = (accounts.directory.create_key(name).secret for name in ("one", "two"))
+    made = rig(accounts=accounts, token_delay_s=0.02)
+    async with in_process(made, closed(accounts)) as client:
+        asking = asyncio.create_task(client.post(ASK, json=asked(), headers={"x-api-key": one}))
+        while not made.engine.starts:
+            await asyncio.sleep(0.01)
+        (request_id,) = made.service.running._by_id
+        path = f"/v1/requests/{request_id}/stop"
+        assert (await client.post(path, headers={"x-api-key": two})).status_code == 404
+        assert (await client.post(path, headers={"x-api-key": one})).status_code == 200
+        assert (await asking).status_code == 200
+
+
+async def test_the_ledger_says_what_the_client_was_told(accounts: Accounts) -> None:
+    made = rig(accounts=accounts)
+    async with in_process(made, Surroundings(keys=Keys(accounts))) as client:
+        told = [(await client.post(ASK, json=asked(n=n))).json()["usage"] for n in (1, 3)]
+        assert (await client.post(ASK, json=asked(model="nope"))).status_code == 404
+    rows = [*accounts.rows()]
+    assert [row.input_tokens for row in rows] == [usage["prompt_tokens"] for usage in told]
+    assert [
+        row.input_tokens + row.thinking_tokens + row.answer_tokens + row.probe_tokens + row.discarded_tokens
+        for row in rows
+    ] == [usage["total_tokens"] for usage in told]
+    assert {row.status for row in rows} == {"ok"}
+    assert all(record.outcome in ("ok", "") for record in made.records)
