@@ -17,6 +17,7 @@ from bethink.engine.scripted import Context, Said, ScriptedEngine, scripted_toke
 from bethink.model import Model, stop_ids
 from bethink.profiles import load_profiles
 from bethink.prompt import Template, Tokenizer
+from bethink.server.accounts.database import open_database
 from bethink.server.app import create_app
 from bethink.server.page import Page
 from bethink.server.pool import Pool
@@ -83,7 +84,7 @@ def script(context: Context) -> Said:
     lines = LINES.get(question.split(" ", 1)[0].rstrip(":")) or (f"{OPEN}A short thought.{CLOSE}You said: {question[:200]}",)
     begun = [line for line in lines if line.startswith(said)]
     if begun:
-        return (lines[context.n_start % len(lines)] if not said else begun[0])[len(said) :]
+        return begun[context.n_start % len(begun)][len(said) :]
     line = lines[0]
     answer = line.split(CLOSE)[1]
     if "</think>" not in said:
@@ -107,7 +108,7 @@ def make_model(name: str) -> Model:
 
 def main(port: int, folder: Path) -> None:
     service = Service(Pool(load=make_model, known=lambda: ("scripted", "scripted-two"), default="scripted"))
-    page = Page.open(service, Settings(folder))
+    page = Page.of(service, open_database(None, folder), Settings(folder))
     uvicorn.run(create_app(service, None, page), host="127.0.0.1", port=port, log_level="warning")
 
 

@@ -153,6 +153,23 @@ def test_conversations_are_found_renamed_exported_and_deleted_with_time_to_undo(
     assert found["conversations"] == []
 
 
+def test_a_file_is_read_into_the_question_and_what_was_cut_is_said(reader: Reader, tmp_path: Path) -> None:
+    small, large = tmp_path / "notes.csv", tmp_path / "long.txt"
+    small.write_text("bird,size\nwren,9\n")
+    large.write_text("A line that says nothing in particular.\n" * 40_000)
+    reader.open()
+    reader.page.locator("#files").set_input_files([small, large])
+    chips = reader.page.locator(".composer .files li")
+    expect(chips).to_have_count(2)
+    expect(chips.nth(0)).to_contain_text("notes.csv")
+    expect(chips.nth(0)).to_contain_text(re.compile(r"\d+ characters"))
+    expect(chips.nth(1).locator(".file-cut")).not_to_be_empty()
+    chips.nth(1).get_by_role("button", name="Remove long.txt").click()
+    reader.ask("how large is a wren?")
+    reader.answered()
+    expect(reader.page.locator(".bubble")).to_contain_text("notes.csv")
+
+
 def test_what_was_asked_stays_after_a_reload_and_another_tab_sees_it(reader: Reader) -> None:
     reader.open()
     reader.ask("something to keep")

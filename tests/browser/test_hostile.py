@@ -45,7 +45,6 @@ def test_nothing_that_a_model_writes_runs_leaves_or_freezes(reader: Reader, serv
         if is_slow and thread.busy_s() - before > FREEZE_MS / 1000:
             frozen.append(at)
     for number in frozen:
-        print("slow", first + number, texts[number][:60])
         again = min(_alone(reader, server, texts[number]) for _ in range(TRIES))
         assert again <= FREEZE_MS, f"output {first + number} froze the page for {again:.0f} ms: {texts[number][:80]!r}"
     assert page.evaluate("window.__ran") is None
