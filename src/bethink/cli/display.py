@@ -13,8 +13,8 @@ from typing import Protocol
 from rich.text import Text
 
 from bethink.cli.board import Board
-from bethink.cli.evidence import one_line, vote_rows
 from bethink.cli.terminal import Terminal, one_row, safe
+from bethink.picture.evidence import one_line, vote_rows
 from bethink.types import Event, Finished, Result, Started, TextDelta, ThoughtClosed, ThoughtRolledBack
 
 HINTS = ("", "closing the thought; Ctrl-C again stops", "stopping")

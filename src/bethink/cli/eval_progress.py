@@ -14,9 +14,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from bethink.cli.evidence import seconds
 from bethink.cli.terminal import Terminal, one_row
 from bethink.evals.results import Line
+from bethink.picture.evidence import seconds
 
 PLAIN_EVERY_S = 15.0
 BAR = 30

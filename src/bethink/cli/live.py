@@ -15,9 +15,9 @@ from rich.text import Text
 
 from bethink.cli.board import Board, PathView
 from bethink.cli.display import HINTS, count_of, status
-from bethink.cli.evidence import CLOSINGS, closing, cost, judgement, outcome, shortened, vote_rows
 from bethink.cli.markdown import Blocks, rendered
 from bethink.cli.terminal import TAB, Terminal, one_row, safe, visual_lines
+from bethink.picture.evidence import CLOSINGS, closing, cost, judgement, outcome, shortened, vote_rows
 from bethink.types import Event, Finished, Result, Started, TextDelta, ThoughtClosed, ThoughtRolledBack
 
 N_KEPT = 4

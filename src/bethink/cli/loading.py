@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from rich.live import Live
 from rich.text import Text
 
-from bethink.cli.evidence import seconds
 from bethink.cli.options import Options
 from bethink.cli.terminal import Terminal, one_row
+from bethink.picture.evidence import seconds
 from bethink.store.progress import PullProgress
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from rich.segment import Segment
 from rich.style import Style
 from rich.theme import Theme
 
-from bethink.cli.math_text import readable_math
+from bethink.picture.math_text import readable_math
 
 MAX_WIDTH = 100
 CODE_THEME = "ansi_dark"

@@ -14,11 +14,11 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from bethink.cli.evidence import shortened
 from bethink.cli.model_names import ModelName, megabytes, open_store
 from bethink.cli.pull import as_object
 from bethink.cli.terminal import Terminal, one_row, open_terminal, safe
 from bethink.errors import UnknownModel, UsageError
+from bethink.picture.evidence import shortened
 
 if TYPE_CHECKING:
     from bethink.store import CatalogueEntry, LocalModel, Prepared, Store

@@ -7,7 +7,6 @@ file never reaches a terminal with control characters in it, and a character the
 from __future__ import annotations
 
 import io
-import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,11 +16,10 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from bethink.cli.markdown import THEME
+from bethink.picture.plain import one_row as one_row
+from bethink.picture.plain import safe as safe
 
 TAB = "    "
-_CONTROLS = [*range(9), *range(11, 32), *range(127, 160), *range(0x2028, 0x202F), *range(0x2066, 0x206A)]
-_REPLACED = dict.fromkeys(_CONTROLS, "\ufffd")
-"""C0, C1, and what turns the direction of writing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,15 +89,6 @@ def _console(stream: TextIO, no_color: bool) -> Console:
         emoji=False,
         soft_wrap=not is_terminal,
     )
-
-
-def safe(text: str) -> str:
-    """The text with every control character replaced, one for one; newlines and tabs stay."""
-    return text.translate(_REPLACED)
-
-
-def one_row(text: str) -> str:
-    return re.sub(r"\s+", " ", safe(text)).strip()
 
 
 def visual_lines(text: str, width: int) -> Iterator[tuple[int, int]]:

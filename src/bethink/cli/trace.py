@@ -15,10 +15,10 @@ from rich.text import Text
 from bethink.cli.model_names import megabytes
 from bethink.cli.parameters import Age
 from bethink.cli.terminal import open_terminal
-from bethink.cli.trace_story import chosen, find_trace
 from bethink.cli.trace_view import COLUMNS, row_of, table, view
 from bethink.config import Settings
 from bethink.errors import StoreError, UsageError
+from bethink.picture.story import chosen, find_trace
 from bethink.trace import Trace, TracedPath, remove_traces, trace_files
 
 Format = Literal["html", "json", "md"]
@@ -148,7 +148,7 @@ def _exported(loaded: Trace, form: Format) -> str:
         from bethink.cli.trace_notes import notes
 
         return notes(loaded)
-    from bethink.cli.trace_page import page
+    from bethink.picture.page import page
 
     return page(loaded)
 

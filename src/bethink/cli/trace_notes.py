@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any, cast
 
-from bethink.cli.evidence import seconds
-from bethink.cli.trace_story import chosen, decisions, question, said, verdict_words
+from bethink.picture.evidence import seconds
+from bethink.picture.story import chosen, decisions, question, said, verdict_words
 from bethink.trace import Trace
 
 

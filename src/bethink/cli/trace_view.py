@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from typing import Any, cast
 
 from rich.table import Table
 from rich.text import Text
 
-from bethink.cli.evidence import outcome, seconds, shortened
 from bethink.cli.terminal import TAB, Glyphs, one_row, safe
-from bethink.cli.trace_story import (
+from bethink.picture.evidence import outcome, seconds, shortened
+from bethink.picture.story import (
     Speaker,
     Stretch,
     chosen,
     counts,
     decisions,
+    local_time,
     name_of,
     question,
     said,
@@ -64,13 +64,6 @@ def table(rows: Sequence[tuple[str, ...]], width: int) -> Table:
     for row in rows:
         grid.add_row(*(Text(row[at]) for at in shown))
     return grid
-
-
-def local_time(created: str) -> str:
-    try:
-        return datetime.fromisoformat(created).astimezone().strftime("%Y-%m-%d %H:%M")
-    except ValueError:
-        return created
 
 
 def view(trace: Trace, glyphs: Glyphs, paths: Sequence[TracedPath]) -> Iterator[Text]:

@@ -24,20 +24,24 @@ from starlette.types import Scope
 
 from bethink.errors import BethinkError, UsageError
 from bethink.server.asks import Dialect
+from bethink.server.conversations.records import error_record
 from bethink.server.dialects import Dialects, dialects_of, responses_in
 from bethink.server.guard import Doors, ErrorBody, Guard
 from bethink.server.keys import KeyCheck, Keys
 from bethink.server.metrics import Metrics
 from bethink.server.openai_words import openai_error
 from bethink.server.openapi import document
+from bethink.server.page import Page
 from bethink.server.record import Record
 from bethink.server.recording import Recorder
 from bethink.server.routes import embeddings, ollama
 from bethink.server.routes.counting import count_tokens
 from bethink.server.routes.embeddings import refusing
 from bethink.server.routes.models import list_models, show_model
+from bethink.server.routes.page import is_of_page, page_routes
 from bethink.server.routes.requests import control_chat, control_request
 from bethink.server.routes.responses import response_routes
+from bethink.server.routes.site import site_routes
 from bethink.server.service import Service, json_response
 
 TIDY_S = 5.0
@@ -67,8 +71,9 @@ class Surroundings:
     home: Path | None = None
 
 
-def create_app(service: Service, around: Surroundings | None = None) -> Starlette:
-    """The whole server as one ASGI application. It closes the service's models when it stops."""
+def create_app(service: Service, around: Surroundings | None = None, page: Page | None = None) -> Starlette:
+    """The whole server as one ASGI application. It closes the service's models when it stops. `page` is the chat page's
+    side of it (None: there is none)."""
     around = around or Surroundings()
     metrics = around.metrics
     metrics.watch(service)
@@ -86,6 +91,7 @@ def create_app(service: Service, around: Surroundings | None = None) -> Starlett
             *_routes(service, dialects, metrics),
             *response_routes(responses),
             *(Route(path, refusing(error_body), methods=["POST"]) for path in embeddings.PATHS),
+            *([*page_routes(), *site_routes()] if page is not None else []),
         ],
         middleware=[
             Middleware(Recorder, service=service, error_body=error_body, on_over=over),
@@ -96,7 +102,7 @@ def create_app(service: Service, around: Surroundings | None = None) -> Starlett
         lifespan=_lifespan,
     )
     app.router.redirect_slashes = False
-    app.state.service = service
+    app.state.service, app.state.page = service, page
     app.state.openapi = document(dialects)
     return app
 
@@ -130,6 +136,8 @@ def errors_of(dialects: Dialects) -> ErrorBody:
     """An error in the words of whoever lives at a path, or near it; OpenAI's otherwise."""
 
     def error_body(path: str, error: BethinkError) -> Mapping[str, Any]:
+        if is_of_page(path):
+            return {"error": error_record(error)}
         for base, dialect, _ in dialects:
             if path == base or path.startswith(f"{base}/"):
                 return dialect.error(error)
@@ -146,8 +154,10 @@ def errors_of(dialects: Dialects) -> ErrorBody:
 async def _lifespan(app: Starlette) -> AsyncGenerator[None]:
     service: Service = app.state.service
     tidying = asyncio.create_task(_tidy(service))
+    page: Page | None = app.state.page
     try:
-        yield
+        async with page.living() if page is not None else contextlib.nullcontext():
+            yield
     finally:
         tidying.cancel()
         await service.pool.close()

@@ -61,7 +61,7 @@ class Doors:
     is_loopback: bool = True
     hosts: frozenset[str] = frozenset()
     origins: frozenset[str] = frozenset()
-    form_paths: frozenset[str] = frozenset({"/v1/files"})
+    form_paths: frozenset[str] = frozenset({"/v1/files", "/api/files"})
     """Where a body may be a form with files."""
 
     def check(self, scope: Scope, headers: Headers) -> None:

@@ -26,6 +26,7 @@ from bethink.server.limits import Limits
 from bethink.server.listening import Serving, Stopping, bind, is_loopback, serve
 from bethink.server.logs import Log, LogFormat
 from bethink.server.metrics import Metrics
+from bethink.server.page import Page
 from bethink.server.pool import Pool
 from bethink.server.record import Record
 from bethink.server.service import Service
@@ -103,7 +104,8 @@ def launch(choices: Choices, models: Models, settings: Settings, on_open: Callab
         service.pool.on_change = metrics.changed
         around = Surroundings(doors, Keys(accounts, is_needed=needs_key), metrics, over, settings.home)
         opened = Open(_url(choices.host, sockets), needs_key, loaded, is_loopback(sockets))
-        _serve(choices, service, around, sockets, log, lambda: on_open(opened))
+        page = Page.of(service, accounts.engine, settings)
+        _serve(choices, service, around, page, sockets, log, lambda: on_open(opened))
         return not service.stopping.is_forced
 
 
@@ -136,6 +138,7 @@ def _serve(
     choices: Choices,
     service: Service,
     around: Surroundings,
+    page: Page,
     sockets: Sequence[socket.socket],
     log: Log,
     on_started: Callable[[], None],
@@ -143,7 +146,7 @@ def _serve(
     try:
         serve(
             Serving(
-                create_app(service, around),
+                create_app(service, around, page),
                 sockets,
                 service.stopping,
                 limits=choices.limits,

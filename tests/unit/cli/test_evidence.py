@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bethink.cli.evidence import closing, cost, judgement, one_line, seconds, vote_rows
+from bethink.picture.evidence import closing, cost, judgement, one_line, seconds, vote_rows
 from bethink.types import ClosedBy, FinishReason, ModelRef, Result, Timing, Usage, Verdict, Vote
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bethink.cli.math_text import plain, readable_math
+from bethink.picture.math_text import plain, readable_math
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,12 @@ from click.shell_completion import ShellComplete
 
 from bethink.cli.main import cli, main
 from bethink.cli.terminal import UNICODE
-from bethink.cli.trace_chart import axis_of, vote_moments
 from bethink.cli.trace_notes import notes
-from bethink.cli.trace_page import page
-from bethink.cli.trace_story import Stretch, chosen, find_trace, story
 from bethink.cli.trace_view import view
 from bethink.errors import UsageError
+from bethink.picture.chart import axis_of, vote_moments
+from bethink.picture.page import page
+from bethink.picture.story import Stretch, chosen, find_trace, story
 from bethink.trace import Trace, TracedPath
 from bethink.types import Decided
 

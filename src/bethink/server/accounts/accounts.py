@@ -73,6 +73,11 @@ class Accounts:
             engine.dispose()
             raise
 
+    @property
+    def engine(self) -> Engine:
+        """The database, for rooms that keep tables of their own in it."""
+        return self._engine
+
     def close(self) -> None:
         """Blocks until what waits is written. A second time does nothing."""
         self._writer.close()

@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import inspect, text
+from sqlalchemy import Table, inspect, text
 
 from bethink.errors import AccountsError, DatabaseTooNew, UsageError
 from bethink.server.accounts import Accounts
 from bethink.server.accounts.database import HEAD, VERSION_TABLE, open_database, reading
 from bethink.server.accounts.migrating import downgrade, newest, upgrade
 from bethink.server.accounts.tables import metadata
+from bethink.server.conversations.tables import runs
 from tests.unit.server.accounts import opening_process
 
 
@@ -28,8 +29,19 @@ def test_migrations_make_the_tables_that_the_program_uses(url: str, tmp_path: Pa
     engine = open_database(url, tmp_path)
     with engine.begin() as connection:
         context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
-        assert compare_metadata(context, metadata) == []
+        assert runs.metadata is metadata
+        differences = [one for one in compare_metadata(context, metadata) if not _is_of_search(one)]
+        assert differences == []
     engine.dispose()
+
+
+def _is_of_search(difference: object) -> bool:
+    """SQLite's index of words is made of tables of its own."""
+    match difference:
+        case ("remove_table", Table(name=name)):
+            return name.startswith("bt_search")
+        case _:
+            return False
 
 
 def test_down_and_up_again_leaves_nothing_and_then_everything(url: str, tmp_path: Path) -> None:

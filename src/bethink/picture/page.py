@@ -14,23 +14,23 @@ from typing import Any, cast
 
 from markdown_it import MarkdownIt
 
-from bethink.cli.evidence import outcome, seconds
-from bethink.cli.math_text import readable_math
-from bethink.cli.trace_chart import CLASS_NAMES, axis_of, chart
-from bethink.cli.trace_story import (
+from bethink.picture.chart import CLASS_NAMES, axis_of, chart
+from bethink.picture.evidence import outcome, seconds
+from bethink.picture.math_text import readable_math
+from bethink.picture.story import (
     Speaker,
     Stretch,
     chosen,
     counts,
     decisions,
     is_usual_end,
+    local_time,
     name_of,
     question,
     said,
     story,
     verdict_words,
 )
-from bethink.cli.trace_view import local_time
 from bethink.trace import Trace, TracedPath, TracedToken
 from bethink.types import Decided
 
@@ -68,7 +68,7 @@ def _group(answers: Sequence[str]) -> list[list[int]]:
 
 
 def _style() -> str:
-    return resources.files("bethink.cli").joinpath("trace_page.css").read_text(encoding="utf-8")
+    return resources.files("bethink.picture").joinpath("page.css").read_text(encoding="utf-8")
 
 
 def _head(trace: Trace) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bethink.cli.math_text import plain
-from bethink.cli.terminal import one_row
+from bethink.picture.math_text import plain
+from bethink.picture.plain import one_row
 from bethink.types import ClosedBy, Result, Verdict, Vote
 
 CLOSINGS: dict[ClosedBy, str] = {

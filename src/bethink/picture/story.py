@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from bethink.cli.evidence import shortened
-from bethink.cli.terminal import one_row
 from bethink.errors import UsageError
+from bethink.picture.evidence import shortened
+from bethink.picture.plain import one_row
 from bethink.trace import Trace, TracedPath, TracedToken, trace_files
 from bethink.types import Decided
 
@@ -157,3 +158,10 @@ def find_trace(folder: Path, name: str) -> Path:
 
 def _begins(trace_id: str, name: str) -> bool:
     return trace_id.startswith(name) or trace_id.rpartition("-")[2].startswith(name)
+
+
+def local_time(created: str) -> str:
+    try:
+        return datetime.fromisoformat(created).astimezone().strftime("%Y-%m-%d %H:%M")
+    except ValueError:
+        return created

@@ -12,8 +12,8 @@ from html import escape
 from itertools import pairwise
 from typing import Any, cast
 
-from bethink.cli.evidence import outcome, readable, shortened
-from bethink.cli.trace_story import Speaker, name_of, said, speaker_of
+from bethink.picture.evidence import outcome, readable, shortened
+from bethink.picture.story import Speaker, name_of, said, speaker_of
 from bethink.trace import Trace, TracedPath
 from bethink.types import Decided
 

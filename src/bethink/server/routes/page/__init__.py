@@ -1,0 +1,39 @@
+"""The chat page's own API under `/api`: one file a noun, all JSON, all for whoever `person.person_of` says."""
+
+from __future__ import annotations
+
+from starlette.routing import Route
+
+from bethink.server.routes.page import conversations, files, me, nodes
+from bethink.server.routes.page.answering import Handler, answered
+
+NAMES = frozenset(
+    ("conversations", "files", "jobs", "keys", "login", "logout", "me", "models", "nodes", "traces", "usage")
+)
+"""What follows `/api/` in the page's paths; other dialects have paths of their own there."""
+
+
+def is_of_page(path: str) -> bool:
+    return path.startswith("/api/") and path.split("/", 3)[2] in NAMES
+
+
+def page_routes() -> list[Route]:
+    """Every route of the page's API."""
+    one = "/api/conversations/{id}"
+    table: list[tuple[str, str, Handler]] = [
+        ("GET", "/api/me", me.show_me),
+        ("GET", "/api/conversations", conversations.list_conversations),
+        ("POST", "/api/conversations", conversations.create_conversation),
+        ("POST", "/api/conversations/import", conversations.import_conversation),
+        ("GET", one + "/export", conversations.export_conversation),
+        ("GET", one, conversations.show_conversation),
+        ("PATCH", one, conversations.change_conversation),
+        ("DELETE", one, conversations.delete_conversation),
+        ("POST", one + "/ask", nodes.ask),
+        ("POST", one + "/nodes/{node}/again", nodes.ask_again),
+        ("POST", "/api/files", files.send_file),
+        ("GET", "/api/nodes/{node}/events", nodes.follow),
+        ("POST", "/api/nodes/{node}/answer_now", nodes.answer_now),
+        ("POST", "/api/nodes/{node}/stop", nodes.stop),
+    ]
+    return [Route(path, answered(handler), methods=[method]) for method, path, handler in table]

@@ -1,0 +1,29 @@
+"""`/api/me`: what a page needs to know first."""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.requests import Request as Http
+from starlette.responses import Response
+
+from bethink import __version__
+from bethink.server.routes.page.answering import page_of
+from bethink.server.routes.page.person import person_of
+from bethink.server.service import json_response
+
+
+async def show_me(http: Http) -> Response:
+    person, pool = person_of(http), page_of(http).service.pool
+    known = await asyncio.to_thread(pool.known)
+    return json_response(
+        {
+            "user": person.name,
+            "workspace": person.workspace,
+            "is_local": person.is_local,
+            "is_admin": person.is_admin,
+            "version": __version__,
+            "default_model": pool.default,
+            "models": [{"name": name, "is_loaded": name in pool.loaded} for name in known],
+        }
+    )
