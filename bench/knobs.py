@@ -2,9 +2,10 @@
 
     python bench/knobs.py --n 10000
 
-Every request is drawn from its number: dialect, knobs (some contradict each other or the model), schema, tools, streaming.
-An answer holds every clause, a refusal is a 400 in the dialect's own shape; the tokens that clients were told are compared
-with those that the server settled, one request at a time.
+Every request is drawn from its number: dialect, knobs (some contradict each other or the model), schema, tools,
+streaming.
+An answer holds every clause, a refusal is a 400 in the dialect's own shape; the tokens that clients were told are
+compared with those that the server settled, one request at a time.
 """
 
 from __future__ import annotations

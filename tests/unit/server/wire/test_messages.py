@@ -149,22 +149,25 @@ async def test_a_choice_of_tools_means_what_it_says(choice: dict[str, str], mean
     assert request.tool_choice == meaning
 
 
+WRONG: list[tuple[dict[str, Any], int, str]] = [
+    ({"max_tokens": None}, 400, "invalid_request_error"),
+    ({"model": "gpt-9"}, 404, "not_found_error"),
+    ({"messages": []}, 400, "invalid_request_error"),
+    ({"tool_choice": {"type": "tool", "name": "f"}}, 400, "invalid_request_error"),
+    ({"mcp_servers": [{}]}, 400, "invalid_request_error"),
+    ({"max_tokens": 10**9}, 400, "invalid_request_error"),
+    ({"messages": [{"role": "user", "content": [{"type": "image", "source": {}}]}]}, 400, "invalid_request_error"),
+    (
+        {"messages": [{"role": "user", "content": [{"type": "tool_use", "id": "a", "name": "f", "input": {}}]}]},
+        400,
+        "invalid_request_error",
+    ),
+]
+
+
 @pytest.mark.parametrize(
     ("change", "status", "kind"),
-    [
-        ({"max_tokens": None}, 400, "invalid_request_error"),
-        ({"model": "gpt-9"}, 404, "not_found_error"),
-        ({"messages": []}, 400, "invalid_request_error"),
-        ({"tool_choice": {"type": "tool", "name": "f"}}, 400, "invalid_request_error"),
-        ({"mcp_servers": [{}]}, 400, "invalid_request_error"),
-        ({"max_tokens": 10**9}, 400, "invalid_request_error"),
-        ({"messages": [{"role": "user", "content": [{"type": "image", "source": {}}]}]}, 400, "invalid_request_error"),
-        (
-            {"messages": [{"role": "user", "content": [{"type": "tool_use", "id": "a", "name": "f", "input": {}}]}]},
-            400,
-            "invalid_request_error",
-        ),
-    ],
+    WRONG,
 )
 async def test_errors_have_anthropics_shape(change: dict[str, Any], status: int, kind: str) -> None:
     body = {key: value for key, value in (ASKED | change).items() if value is not None}
