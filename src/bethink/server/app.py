@@ -24,6 +24,9 @@ from starlette.types import Scope
 
 from bethink.errors import BethinkError, UsageError
 from bethink.server.asks import Dialect
+from bethink.server.batches.files import Files
+from bethink.server.batches.runner import Batches
+from bethink.server.batches.store import BatchStore
 from bethink.server.dialects import Dialects, dialects_of, responses_in
 from bethink.server.guard import Doors, ErrorBody, Guard
 from bethink.server.keys import KeyCheck, Keys
@@ -33,6 +36,7 @@ from bethink.server.openapi import document
 from bethink.server.record import Record
 from bethink.server.recording import Recorder
 from bethink.server.routes import embeddings, ollama
+from bethink.server.routes.batches import batch_routes
 from bethink.server.routes.counting import count_tokens
 from bethink.server.routes.embeddings import refusing
 from bethink.server.routes.models import list_models, show_model
@@ -81,11 +85,13 @@ def create_app(service: Service, around: Surroundings | None = None) -> Starlett
     responses = responses_in(around.home)
     dialects = dialects_of(responses)
     error_body = errors_of(dialects)
+    batches = None if around.home is None else batches_in(around.home, service, dialects)
     app = Starlette(
         routes=[
             *_routes(service, dialects, metrics),
             *response_routes(responses),
             *(Route(path, refusing(error_body), methods=["POST"]) for path in embeddings.PATHS),
+            *(batch_routes(batches) if batches is not None else ()),
         ],
         middleware=[
             Middleware(Recorder, service=service, error_body=error_body, on_over=over),
@@ -97,8 +103,15 @@ def create_app(service: Service, around: Surroundings | None = None) -> Starlett
     )
     app.router.redirect_slashes = False
     app.state.service = service
+    app.state.batches = batches
     app.state.openapi = document(dialects)
     return app
+
+
+def batches_in(home: Path, service: Service, dialects: Dialects) -> Batches:
+    """Files and batches of every dialect."""
+    folder = home / "batches"
+    return Batches(service, Files(folder / "files"), BatchStore(folder), {path: one for path, one, _ in dialects})
 
 
 def _routes(service: Service, dialects: Dialects, metrics: Metrics) -> list[Route]:
@@ -145,11 +158,16 @@ def errors_of(dialects: Dialects) -> ErrorBody:
 @contextlib.asynccontextmanager
 async def _lifespan(app: Starlette) -> AsyncGenerator[None]:
     service: Service = app.state.service
+    batches: Batches | None = app.state.batches
     tidying = asyncio.create_task(_tidy(service))
+    if batches is not None:
+        batches.start()
     try:
         yield
     finally:
         tidying.cancel()
+        if batches is not None:
+            await batches.stop()
         await service.pool.close()
 
 

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from starlette.applications import Starlette
 
 from bethink.engine.scripted import Context, Line, Script, ScriptedEngine, scripted_tokenizer
 from bethink.model import Model, stop_ids
 from bethink.profiles import Profile, load_profiles
 from bethink.prompt import Template, Tokenizer
 from bethink.server.app import Surroundings, create_app
+from bethink.server.batches.runner import Batches
 from bethink.server.dialects import dialects_of
 from bethink.server.pool import Pool
 from bethink.server.response_store import ResponseStore
@@ -51,6 +53,11 @@ class Served:
     client: httpx.AsyncClient
     model: Model
     service: Service
+    app: Starlette
+
+    @property
+    def batches(self) -> Batches:
+        return self.app.state.batches
 
     @property
     def engine(self) -> ScriptedEngine:
@@ -102,7 +109,7 @@ async def serving(
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
-            yield Served(client, model, service)
+            yield Served(client, model, service, app)
 
 
 def says(*answers: str) -> Script:
