@@ -107,9 +107,23 @@ async def serving(
     service = Service(pool)
     app = create_app(service, Surroundings(home=home))
     async with app.router.lifespan_context(app):
-        transport = httpx.ASGITransport(app=app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+        async with _asking(app) as client:
             yield Served(client, model, service, app)
+
+
+@asynccontextmanager
+async def serving_model(model: Model) -> AsyncGenerator[Served]:
+    """The server over a model that stays open afterwards."""
+    pool = Pool(load=lambda _: model, known=lambda: ("scripted",), default="scripted")
+    pool.add("scripted", model)
+    service = Service(pool)
+    app = create_app(service)
+    async with _asking(app) as client:
+        yield Served(client, model, service, app)
+
+
+def _asking(app: Starlette) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://127.0.0.1")
 
 
 def says(*answers: str) -> Script:
