@@ -119,7 +119,8 @@ def latest(folder: Path, name: str = "last") -> Path:
 def _message(raw: Mapping[str, Any]) -> Message:
     if raw["role"] not in ("system", "user", "assistant") or not isinstance(raw["content"], str):
         raise ValueError(raw)
-    return Message(**{**raw, "tool_calls": tuple(ToolCall(**call) for call in raw.get("tool_calls", ()))})
+    fields: dict[str, Any] = {**raw, "tool_calls": tuple(ToolCall(**call) for call in raw.get("tool_calls", ()))}
+    return Message(**fields)
 
 
 def _write(path: Path, text: str) -> None:

@@ -140,7 +140,7 @@ def _refuse_odd_tool(tool: Tool) -> None:
             f"{tool.name[:80]!r} is no name for a tool", "up to 64 letters, digits, underscores, dashes and dots"
         )
     try:
-        text = json.dumps(dict(tool.parameters), allow_nan=False)
+        text = json.dumps(tool.parameters, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise UsageError(f"the parameters of tool {tool.name!r} are not JSON: {error}") from None
     if tool.parameters.get("type", "object") != "object":
