@@ -107,7 +107,7 @@ async def test_a_request_is_controlled_by_whoever_asked_and_by_nobody_else(accou
         asking = asyncio.create_task(client.post(ASK, json=asked(), headers={"x-api-key": one}))
         while not made.engine.starts:
             await asyncio.sleep(0.01)
-        (request_id,) = made.service.running._by_id
+        (request_id,) = made.service.running.ids
         path = f"/v1/requests/{request_id}/stop"
         assert (await client.post(path, headers={"x-api-key": two})).status_code == 404
         assert (await client.post(path, headers={"x-api-key": one})).status_code == 200
