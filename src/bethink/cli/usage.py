@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Iterable
@@ -98,11 +99,8 @@ def _workspace_id(accounts: Accounts, name: str | None) -> str | None:
 def _object(row: UsageRow) -> dict[str, object]:
     from dataclasses import asdict
 
-    return asdict(row) | {
-        "seconds": float(row.seconds),
-        "cost": None if row.cost is None else f"{row.cost:f}",
-        "total_tokens": row.total_tokens,
-    }
+    cost = None if row.cost is None else f"{row.cost:f}"
+    return {**asdict(row), "seconds": float(row.seconds), "cost": cost, "total_tokens": row.total_tokens}
 
 
 def _write_csv(rows: Iterable[UsageRow] | Iterable[LedgerRow], name: str, *, is_ledger: bool) -> None:
@@ -110,10 +108,9 @@ def _write_csv(rows: Iterable[UsageRow] | Iterable[LedgerRow], name: str, *, is_
 
     kind = LedgerRow if is_ledger else UsageRow
     if name == "-":
-        import io
-
-        if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(newline="", errors="replace")
+        for stream in (sys.stdout,):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(newline="", errors="replace")
         write_csv(rows, kind, sys.stdout)
         return
     try:

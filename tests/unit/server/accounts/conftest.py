@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 
@@ -96,8 +96,12 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A database that nobody has used, on each kind of server."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'accounts.db'}"
-    folder: Path = request.getfixturevalue("cluster")
-    name = f"test{next(_numbers)}"
+    return str(request.getfixturevalue("postgresql_url"))
+
+
+@pytest.fixture
+def postgresql_url(cluster: Path) -> str:
+    folder, name = cluster, f"test{next(_numbers)}"
     with psycopg.connect(host=str(folder), user="bethink", dbname="postgres", autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}".encode())
     return f"postgresql://bethink@/{name}?host={folder}"
@@ -116,7 +120,8 @@ def line() -> Callable[..., UsageLine]:
 
     def make(request_id: str = "", model: str = "m", finished_s: float = NOVEMBER_S, **counts: int) -> UsageLine:
         counts = counts or {"input_tokens": 100, "cached_tokens": 20, "thinking_tokens": 40, "answer_tokens": 10}
-        return UsageLine(request_id or f"r{next(numbers)}", model, "openai", "ok", int(finished_s * 1e6), **counts)
+        name = request_id or f"r{next(numbers)}"
+        return replace(UsageLine(name, model, "openai", "ok", int(finished_s * 1e6)), **counts)
 
     return make
 
