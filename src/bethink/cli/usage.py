@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bethink.server.accounts import Accounts, By, LedgerRow, UsageRow
 
 DAYS = 30
+MOST_REQUESTS = 1000
 GROUPS = ("day", "key", "user", "model", "workspace", "request")
 FAILED = 1
 
@@ -54,10 +55,10 @@ class Amount(click.ParamType[Decimal]):
 @database_option
 @click.pass_context
 def usage(ctx: click.Context, by: str, **values: Any) -> None:
-    """Show what was used and what it cost, by day, key, user, model, workspace or request (days are UTC).
+    """See what a server's keys used, and what it cost.
 
-    Sampled tokens that were dropped (probes, cancelled paths) are "other"; they cost as thinking. `--csv` by request
-    writes the whole ledger, row by row.
+    Days are those of UTC. Sampled tokens that were dropped (probes, cancelled paths) are "other"; they cost as
+    thinking. By request the newest thousand are shown; `--csv` writes all of the ledger, row by row.
 
     \b
     Examples:
@@ -73,10 +74,14 @@ def usage(ctx: click.Context, by: str, **values: Any) -> None:
         since = values["since"] or datetime.now(UTC) - timedelta(days=DAYS)
         workspace = _workspace_id(accounts, values["workspace"])
         key = accounts.directory.key(values["key"]).id if values["key"] else None
-        if values["csv_file"] and by == "request" and key is None:
-            _write_csv(accounts.rows(since, values["until"], workspace=workspace), values["csv_file"], is_ledger=True)
+        if values["csv_file"] and by == "request":
+            whole = accounts.rows(since, values["until"], workspace=workspace, key=key)
+            _write_csv(whole, values["csv_file"], is_ledger=True)
             return
-        rows = accounts.usage(cast("By", by), since, values["until"], workspace=workspace, key=key)
+        most = MOST_REQUESTS if by == "request" else None
+        rows = accounts.usage(cast("By", by), since, values["until"], workspace=workspace, key=key, most=most)
+    if len(rows) == most:
+        click.echo(f"these are the newest {most:,} requests; --csv writes all of them", err=True)
     if values["csv_file"]:
         _write_csv(rows, values["csv_file"], is_ledger=False)
     elif values["as_json"]:

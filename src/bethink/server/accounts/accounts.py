@@ -26,7 +26,7 @@ from bethink.server.accounts.ledger import Entry, limited_totals
 from bethink.server.accounts.prices import PriceList, Prices, load_prices
 from bethink.server.accounts.reconcile import Reconciliation, reconcile
 from bethink.server.accounts.registry import Registry, check_holds, load_registry, read_revision
-from bethink.server.accounts.usage import By, LedgerRow, UsageRow, ledger_rows, usage_rows
+from bethink.server.accounts.usage import By, LedgerRow, Span, UsageRow, ledger_rows, usage_rows
 from bethink.server.accounts.values import LOCAL, LOCAL_WORKSPACE, Clock, Limits, Principal, UsageLine, Workspace
 from bethink.server.accounts.writer import LedgerWriter
 
@@ -161,15 +161,23 @@ class Accounts:
         workspace: str | None = None,
         key: str | None = None,
         model: str | None = None,
+        most: int | None = None,
     ) -> list[UsageRow]:
-        """Sums, from `since` (included) to `until` (not). `workspace` and `key` are ids. Blocks: use a thread."""
-        return usage_rows(self._reading, by, since, until, workspace=workspace, key=key, model=model)
+        """Sums, from `since` (included) to `until` (not). `workspace` and `key` are ids; `most` keeps the newest groups
+        only. Blocks: use a thread."""
+        span = Span(since, until, workspace, key, model)
+        return usage_rows(self._reading, by, span, most=most)
 
     def rows(
-        self, since: datetime | None = None, until: datetime | None = None, *, workspace: str | None = None
+        self,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        *,
+        workspace: str | None = None,
+        key: str | None = None,
     ) -> Iterator[LedgerRow]:
         """The ledger row by row, oldest first, however long it is. Blocks."""
-        return ledger_rows(self._reading, since, until, workspace=workspace)
+        return ledger_rows(self._reading, Span(since, until, workspace, key))
 
     def reconcile(self, traces: Path, since: datetime | None = None, until: datetime | None = None) -> Reconciliation:
         """Hold every row against the trace it names. Blocks, and reads every trace."""

@@ -62,6 +62,9 @@ async def test_usage_adds_up_by_every_group(accounts: Accounts, line: Line) -> N
     assert (other.cost, other.n_unpriced) == (None, 1)
     research = accounts.directory.workspace("research").id
     assert named(accounts.usage("key", workspace=research)) == {"b": (1, 150)}
+    assert {row.id for row in accounts.usage("request", most=2)} == {"r2", "r3"}
+    ci = accounts.directory.key("a").id
+    assert [row.request_id for row in accounts.rows(key=ci)] == ["r0", "r1"]
     assert named(accounts.usage("model", model="other")) == {"other": (1, 150)}
     assert [row.request_id for row in accounts.rows(workspace=research)] == ["r2"]
 
