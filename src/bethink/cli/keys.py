@@ -18,7 +18,7 @@ from bethink.cli.terminal import one_row, open_terminal
 from bethink.errors import UsageError
 
 if TYPE_CHECKING:
-    from bethink.server.accounts import Key, NewKey, Workspace
+    from bethink.server.accounts import Accounts, Key, NewKey, Workspace
 
 PIPE_WIDTH = 160
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -161,23 +161,61 @@ def show(name: str, as_json: bool, database: str | None) -> None:
 
 
 @keys.command(no_args_is_help=True)
-@click.argument("name", metavar="NAME|ID")
+@click.argument("name", metavar="[NAME|ID]", required=False)
+@click.option("--user", metavar="NAME", help="Every key of this user instead.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @database_option
-def revoke(name: str, yes: bool, database: str | None) -> None:
-    """Make a key open nothing any more, for good.
+def revoke(name: str | None, user: str | None, yes: bool, database: str | None) -> None:
+    """Make a key open nothing any more, for good; or all keys of somebody who leaves.
 
     \b
     Examples:
       bethink keys revoke ci
+      bethink keys revoke --user ann
     """
+    if (name is None) == (user is None):
+        raise UsageError("say which key, or whose", "bethink keys revoke NAME, or bethink keys revoke --user NAME")
     with open_accounts(database) as accounts:
+        if user is not None or name is None:
+            _revoke_user(accounts, user or "", yes=yes)
+            return
         key = accounts.directory.key(name)
         if not yes and key.revoked_us is None and not _agreed(f"revoke the key {key.name} ({key.workspace}) for good?"):
-            click.echo(f"{key.name} stays")
+            click.echo(f"{one_row(key.name)} stays")
             return
         accounts.directory.revoke_key(key.id)
-    click.echo(f"{key.name} is revoked")
+    click.echo(f"{one_row(key.name)} is revoked")
+
+
+def _revoke_user(accounts: Accounts, user: str, *, yes: bool) -> None:
+    if not yes and not _agreed(f"revoke every key of {user} for good?"):
+        click.echo(f"the keys of {one_row(user)} stay")
+        return
+    ended = accounts.directory.revoke_user(user)
+    names = ", ".join(f"{one_row(key.name)} ({one_row(key.workspace)})" for key in ended)
+    click.echo(f"revoked {names}" if ended else f"{one_row(user)} had no key in use")
+
+
+@keys.command()
+@json_option
+@database_option
+def users(as_json: bool, database: str | None) -> None:
+    """List users, and how many keys of theirs are in use. A user is made with their first key.
+
+    \b
+    Examples:
+      bethink keys users
+    """
+    from dataclasses import asdict
+
+    with open_accounts(database) as accounts:
+        found = accounts.directory.users()
+    if as_json:
+        click.echo(json.dumps([asdict(user) for user in found], ensure_ascii=False, indent=1))
+    elif found:
+        _print_table(("name", "workspace", "keys"), [(u.name, u.workspace, str(u.n_keys)) for u in found])
+    else:
+        click.echo("there are no users yet; `bethink keys create NAME --user USER` makes one", err=True)
 
 
 @keys.command(no_args_is_help=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import subprocess
 import sys
@@ -92,6 +93,18 @@ def test_a_key_is_limited_rotated_and_revoked(home: Path, say: Say) -> None:
     assert "no keys yet" in say("keys", "list")[1]
     assert "revoked" in say("keys", "list", "--all")[0]
     assert "revoked" in say("keys", "show", "ci")[0]
+
+
+def test_somebody_who_leaves_loses_every_key(say: Say) -> None:
+    assert "no users yet" in say("keys", "users")[1]
+    for name in ("a", "b"):
+        say("keys", "create", name, "--user", "ann")
+    assert re.search(r"ann +default +2", say("keys", "users")[0])
+    assert "nobody is there" in say("keys", "revoke", "--user", "ann", code=2)[1]
+    assert say("keys", "revoke", "-y", "--user", "ann")[0] == "revoked a (default), b (default)\n"
+    assert say("keys", "revoke", "-y", "--user", "ann")[0] == "ann had no key in use\n"
+    assert "say which key, or whose" in say("keys", "revoke", "-y", code=2)[1]
+    assert [user["n_keys"] for user in json.loads(say("keys", "users", "--json")[0])] == [0]
 
 
 def test_workspaces_have_limits_and_a_say_about_content(say: Say) -> None:
@@ -205,6 +218,25 @@ def test_a_bar_is_as_long_as_its_share() -> None:
     assert [len(bar(n, 100)) for n in (0, 1, 50, 100)] == [0, 1, 10, 20]
     assert bar(1, 100, is_ascii=True) == "#"
     assert bar(0, 0) == ""
+
+
+@pytest.mark.parametrize(
+    ("missing", "url", "extra"),
+    [
+        ("sqlalchemy", "", "pip install 'bethink[serve]'"),
+        ("psycopg", "postgresql://host/db", "pip install 'bethink[postgres]'"),
+    ],
+)
+def test_without_the_extra_one_sentence_says_so(home: Path, missing: str, url: str, extra: str) -> None:
+    program = (
+        f"import sys; sys.modules[{missing!r}] = None; from bethink.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    )
+    words = ["keys", "list", *(["--db", url] if url else [])]
+    environ = {**os.environ, "BETHINK_HOME": str(home)}
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words], capture_output=True, text=True, check=False, env=environ
+    )
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (2, f"hint: {extra}")
 
 
 def test_help_loads_no_database(home: Path) -> None:
