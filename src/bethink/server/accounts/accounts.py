@@ -31,6 +31,7 @@ from bethink.server.accounts.values import LOCAL, LOCAL_WORKSPACE, Clock, Limits
 from bethink.server.accounts.writer import LedgerWriter
 
 REFRESH_S = 0.5
+PATIENCE_S = 10.0
 NO_LIMITS = Limits()
 
 
@@ -45,7 +46,7 @@ class _Known:
 class Accounts:
     """Open it with `Accounts.open`, and close it. `identify`, `admit` and tickets are for any thread and any loop."""
 
-    def __init__(self, engine: Engine, clock: Clock, refresh_s: float) -> None:
+    def __init__(self, engine: Engine, clock: Clock, *, refresh_s: float, patience_s: float) -> None:
         self._engine = engine
         self._reading = reading(engine)
         self._clock = clock
@@ -56,19 +57,28 @@ class Accounts:
         self.directory = Directory(engine, clock, on_change=self.refresh)
         self.prices = Prices(engine, on_change=self.refresh)
         self._refresh_all()
-        self._writer = LedgerWriter(engine, self._use, self._refresh_all, refresh_s)
+        self._writer = LedgerWriter(engine, self._use, self._refresh_all, refresh_s=refresh_s, patience_s=patience_s)
 
     @classmethod
-    def open(cls, url: str | None, home: Path, *, clock: Clock | None = None, refresh_s: float = REFRESH_S) -> Self:
+    def open(
+        cls,
+        url: str | None,
+        home: Path,
+        *,
+        clock: Clock | None = None,
+        refresh_s: float = REFRESH_S,
+        patience_s: float = PATIENCE_S,
+    ) -> Self:
         """Blocks while the database is opened, and brought to the newest form where it is older.
 
         `refresh_s`: how often what other processes changed (a key revoked on the command line) is looked for.
+        `patience_s`: how long a finished request waits for a database that is away before it fails.
 
         Raises: UsageError, ExtraMissing, DatabaseTooNew, AccountsError.
         """
         engine = open_database(url, home)
         try:
-            return cls(engine, clock or Clock(), refresh_s)
+            return cls(engine, clock or Clock(), refresh_s=refresh_s, patience_s=patience_s)
         except BaseException:
             engine.dispose()
             raise
