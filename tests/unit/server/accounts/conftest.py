@@ -72,7 +72,7 @@ def cluster() -> Iterator[Path]:
         _wait_for(folder)
         yield folder
     finally:
-        server.send_signal(signal.SIGINT)
+        server.send_signal(signal.SIGQUIT)  # at once: what it holds is thrown away
         server.wait(30)
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -88,9 +88,6 @@ def _wait_for(folder: Path) -> None:
             time.sleep(0.1)
 
 
-_numbers = count()
-
-
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A database that nobody has used, on each kind of server."""
@@ -101,10 +98,12 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 def postgresql_url(cluster: Path) -> str:
-    folder, name = cluster, f"test{next(_numbers)}"
-    with psycopg.connect(host=str(folder), user="bethink", dbname="postgres", autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}".encode())
-    return f"postgresql://bethink@/{name}?host={folder}"
+    """One database for all tests, emptied for each: making one takes longer than most tests."""
+    with psycopg.connect(host=str(cluster), user="bethink", dbname="postgres", autocommit=True) as connection:
+        connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+        connection.execute("DROP SCHEMA public CASCADE")
+        connection.execute("CREATE SCHEMA public")
+    return f"postgresql://bethink@/postgres?host={cluster}"
 
 
 @pytest.fixture

@@ -123,19 +123,20 @@ async def test_a_server_that_drops_its_connections_costs_no_line(
 async def test_a_database_that_stays_away_fails_who_waits_and_nobody_after(
     cluster: Path, postgresql_url: str, tmp_path: Path, line: Line
 ) -> None:
-    name = postgresql_url.partition("@/")[2].partition("?")[0]
     with (
-        psycopg.connect(host=str(cluster), user="bethink", dbname="postgres", autocommit=True) as admin,
+        psycopg.connect(host=str(cluster), user="bethink", dbname="template1", autocommit=True) as admin,
         Accounts.open(postgresql_url, tmp_path, refresh_s=0.05, patience_s=0.3) as accounts,
     ):
         made = accounts.directory.create_key("ci", limits=Limits(tokens_per_month=1000))
-        admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false".encode())
-        admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+        admin.execute("ALTER DATABASE postgres ALLOW_CONNECTIONS false")
+        admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'postgres'")
         ticket = await accounts.admit(accounts.identify(made.secret), "m", 900)
-        for _ in range(2):
-            with pytest.raises(AccountsError, match=r"^the usage cannot be written down: [^\n]+$"):
-                await ticket.settle(line("lost"))
-        admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true".encode())
+        try:
+            for _ in range(2):
+                with pytest.raises(AccountsError, match=r"^the usage cannot be written down: [^\n]+$"):
+                    await ticket.settle(line("lost"))
+        finally:
+            admin.execute("ALTER DATABASE postgres ALLOW_CONNECTIONS true")
         await (await accounts.admit(accounts.identify(made.secret), "m", 1000)).settle(line("r"))
         assert [row.request_id for row in accounts.rows()] == ["r"]
 
