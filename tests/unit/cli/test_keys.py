@@ -11,16 +11,19 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bethink.cli.main import main
-from bethink.cli.usage_view import bar
-from bethink.server.accounts import LOCAL, Accounts, UsageLine
+from bethink.cli.terminal import Terminal
+from bethink.cli.usage_view import bar, short, usage_table
+from bethink.server.accounts import LOCAL, Accounts, UsageLine, UsageRow
 from bethink.trace import Trace
 from bethink.types import Usage
+from tests.unit.cli.conftest import written
 
 Say = Callable[..., tuple[str, str]]
 
@@ -138,12 +141,13 @@ def test_usage_is_a_table_with_its_sum(used: Path, say: Say) -> None:
     out, _ = say("usage")
     today, yesterday = (f"{datetime.now(UTC) - timedelta(days=days):%Y-%m-%d}" for days in (0, 1))
     assert re.search(rf"{yesterday} +1 +1,000 +400 +100 +0\.0025 +\S+", out)
-    assert re.search(rf"{today} +3 +3,000 +1,200 +300 +0\.0050 \(\+1 unpriced\)", out)
+    assert re.search(rf"{today} +3 +3,000 +1,200 +300 +0\.0050\*", out)
+    assert "* without 1 request of models that had no price" in out
     assert re.search(r"all +4 +4,000 +1,600 +400 +0\.0075", out)
     assert "cached" not in out
     by_key, _ = say("usage", "--by", "key", "--since", "7d")
     assert re.search(r"ci \(\w{12}\) +2 ", by_key)
-    assert "this machine, without a key" in by_key
+    assert "(no key: this machine)" in by_key
     assert re.search(r"ann +2 ", say("usage", "--by", "user")[0])
     assert re.search(r"default +3 ", say("usage", "--by", "workspace")[0])
     assert "demo" not in say("usage", "--by", "key", "--key", "ci")[0]
@@ -212,6 +216,29 @@ def test_reconcile_says_whether_ledger_and_traces_agree(used: Path, say: Say) ->
 )
 def test_values_that_mean_nothing_are_refused(say: Say, words: list[str], complaint: str) -> None:
     assert complaint in say(*words, code=2)[1]
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 120, 160])
+def test_a_table_of_usage_fits_its_terminal(make_terminal: Callable[..., Terminal], width: int) -> None:
+    counts = (10**9 + 1, 234_567_890, 1000, 987_654_321, 456_789, 12, 3)
+    row = UsageRow("k" * 12, "production", *counts, seconds=Decimal(1), cost=Decimal("12345.6"), n_unpriced=2)
+    terminal = make_terminal(width=width)
+    for by in ("day", "key", "request"):
+        terminal.out.print(usage_table([row, row], by, terminal))
+    lines = written(terminal.out).splitlines()
+    assert max(map(len, lines)) <= width
+    if width >= 80:
+        assert "…" not in "".join(lines)
+        assert any(re.search(r"production.* (235M|234,567,890) .*12,345\.60\*", line) for line in lines)
+        assert any(re.search(r"all.* (469M|469,135,780) .*24,691\.20", line) for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(0, "0"), (999, "999"), (1000, "1.00k"), (99_949, "99.9k"), (999_600, "1.00M"), (2**40, "1100G")],
+)
+def test_a_number_is_shortened_to_three_digits(number: int, text: str) -> None:
+    assert short(number) == text
 
 
 def test_a_bar_is_as_long_as_its_share() -> None:

@@ -109,7 +109,7 @@ class Accounts:
             return self.local()
         known = self._known.registry.keys.get(key_id)
         if known is None:
-            raise UnknownKey("this key is not valid", "`bethink keys list` shows the keys")
+            raise UnknownKey("this key is not valid", "ask whoever runs this server")
         check_holds(known.key, self._clock.now_us())
         return known.principal
 
@@ -141,7 +141,7 @@ class Accounts:
         if principal.key_id:
             known = registry.keys.get(principal.key_id)
             if known is None:
-                raise UnknownKey("this key is not valid", "`bethink keys list` shows the keys")
+                raise UnknownKey("this key is not valid", "ask whoever runs this server")
             check_holds(known.key, self._clock.now_us())
             principal = known.principal
             holders.append(Holder(principal.key_id, f"the key {principal.key!r}", known.key.limits))
