@@ -192,6 +192,16 @@ async def test_tokens_are_counted_as_the_request_will_count_them() -> None:
     assert counted == {"input_tokens": told["usage"]["input_tokens"]}
 
 
+async def test_a_stop_sequence_is_named() -> None:
+    asked = ASKED | {"stop_sequences": ["nowhere", " is"]}
+    async with serving() as served:
+        whole = await served.post(PATH, asked)
+        events = await served.events(PATH, asked)
+    assert (whole["stop_reason"], whole["stop_sequence"]) == ("stop_sequence", " is")
+    assert whole["content"][-1] == {"type": "text", "text": "It"}
+    assert events[-2]["delta"] == {"stop_reason": "stop_sequence", "stop_sequence": " is"}
+
+
 async def test_headers_of_anthropics_clients_are_taken() -> None:
     headers = {"anthropic-version": "2023-06-01", "anthropic-beta": "interleaved-thinking-2025-05-14"}
     async with serving() as served:
