@@ -20,7 +20,8 @@ MESSAGES = [{"role": "user", "content": "Tell me about two and two."}]
 
 @pytest.fixture
 def ask(url: str) -> Iterator[Any]:
-    with ollama.Client(host=url) as opened:
+    opened: Any = ollama.Client(host=url)
+    with opened:
         yield opened
 
 
