@@ -120,7 +120,8 @@ async def test_a_cancelled_batch_keeps_what_was_answered(tmp_path: Path) -> None
     def script(context: Context) -> Line:
         return Line(ANSWER, loop="." if "slow" in context.text else "")
 
-    slow: dict[str, Any] = {"messages": [{"role": "user", "content": "slow"}], "max_tokens": 20_000, "thinking_budget": 0}
+    slow: dict[str, Any] = {"messages": [{"role": "user", "content": "slow"}], "thinking_budget": 0}
+    slow["max_tokens"] = 20_000
     async with serving(script, home=tmp_path, token_delay_s=0.001) as served:
         batch = await create(served, [line("quick", thinking_budget=0), line("slow", **slow)])
         while (await served.client.get(f"/v1/batches/{batch['id']}")).json()["request_counts"]["completed"] < 1:

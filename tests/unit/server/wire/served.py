@@ -106,9 +106,8 @@ async def serving(
     pool = Pool(load=lambda _: model, known=lambda: ("scripted",), default="scripted")
     service = Service(pool)
     app = create_app(service, Surroundings(home=home))
-    async with app.router.lifespan_context(app):
-        async with _asking(app) as client:
-            yield Served(client, model, service, app)
+    async with app.router.lifespan_context(app), _asking(app) as client:
+        yield Served(client, model, service, app)
 
 
 @asynccontextmanager
