@@ -2,9 +2,10 @@
 
     python bench/knobs.py --n 10000
 
-Every request is drawn from its number: dialect, knobs (some contradict each other or the model), schema, tools, streaming.
-An answer holds every clause, a refusal is a 400 in the dialect's own shape; the tokens that clients were told are compared
-with those that the server settled, one request at a time.
+Every request is drawn from its number: dialect, knobs (some contradict each other or the model), schema, tools,
+streaming.
+An answer holds every clause, a refusal is a 400 in the dialect's own shape; the tokens that clients were told are
+compared with those that the server settled, one request at a time.
 """
 
 from __future__ import annotations
@@ -64,9 +65,8 @@ async def measure(n: int, first: int) -> bool:
         left = served.service.n_running + served.engine.n_running
     rows = [[name, str(answers[name]), str(refusals[name]), str(tokens[name])] for name in sorted(answers)]
     show("Random knobs", ["dialect", "answered", "refused", "tokens told"], rows)
-    print(
-        f"{n} requests in {time.perf_counter() - began:.0f} s; {sum(failures.values())} clauses broken; {left} left running"
-    )
+    print(f"{n} requests in {time.perf_counter() - began:.0f} s")
+    print(f"{sum(failures.values())} clauses broken; {left} requests left running")
     for clause, count in failures.most_common():
         print(f"  {count:6} {clause}")
     return not failures and not left

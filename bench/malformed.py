@@ -112,7 +112,7 @@ class Fuzz:
             if isinstance(inner, list):
                 keys = list(range(len(cast("list[Any]", inner))))
             for key in keys:
-                places.append((inner, key))
+                places.append((cast("Any", inner), key))
                 walk(inner[key])
 
         walk(value)

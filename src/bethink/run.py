@@ -195,6 +195,7 @@ class Run:
             paths=tuple(sorted(council.results, key=lambda r: r.index)),
             tool_calls=winner.tool_calls,
             logprobs=winner.logprobs,
+            stop_text=winner.stop_text,
         )
 
 

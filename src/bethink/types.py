@@ -240,6 +240,8 @@ class PathResult:
     why: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
     logprobs: tuple[TokenLogprob, ...] = ()
+    stop_text: str | None = None
+    """Which of the request's stop texts ended the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +271,7 @@ class Result:
     paths: tuple[PathResult, ...] = ()
     tool_calls: tuple[ToolCall, ...] = ()
     logprobs: tuple[TokenLogprob, ...] = ()
+    stop_text: str | None = None
 
 
 # Events, in the order in which a display sees them. `path` counts from 0.

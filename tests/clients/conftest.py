@@ -21,7 +21,7 @@ import pytest
 import uvicorn
 
 from bethink.engine.scripted import Context, Line
-from bethink.server.app import create_app
+from bethink.server.app import Surroundings, create_app
 from bethink.server.pool import Pool
 from bethink.server.service import Service
 from tests.unit.server.wire.served import THOUGHT, scripted_model
@@ -51,13 +51,17 @@ def _said(context: Context) -> str:
 
 
 @pytest.fixture(scope="session")
-def url() -> Iterator[str]:
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Where the server listens."""
     model = scripted_model(script, capabilities=frozenset({"json_schema", "logprobs", "top_logprobs"}))
     pool = Pool(load=lambda _: model, known=lambda: ("scripted",), default="scripted")
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(create_app(Service(pool)), log_level="warning", lifespan="on")
+        config = uvicorn.Config(
+            create_app(Service(pool), Surroundings(home=tmp_path_factory.mktemp("home"))),
+            log_level="warning",
+            lifespan="on",
+        )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
         thread.start()

@@ -26,12 +26,12 @@ TOOL: Any = {"name": "add", "input_schema": {"type": "object", "properties": {"a
 
 
 @pytest.fixture
-def ask(url: str) -> Iterator[anthropic.Anthropic]:
+def ask(url: str) -> Iterator[Any]:
     with anthropic.Anthropic(base_url=url, api_key="none", max_retries=0) as opened:
         yield opened
 
 
-def test_a_thought_and_an_answer_are_blocks(ask: anthropic.Anthropic) -> None:
+def test_a_thought_and_an_answer_are_blocks(ask: Any) -> None:
     told = ask.messages.create(**ASKED)
     thinking, text = told.content
     assert (thinking.type, text.type) == ("thinking", "text")
@@ -39,7 +39,7 @@ def test_a_thought_and_an_answer_are_blocks(ask: anthropic.Anthropic) -> None:
     assert (told.stop_reason, told.usage.output_tokens > 0) == ("end_turn", True)
 
 
-def test_the_clients_own_stream_puts_the_message_together(ask: anthropic.Anthropic) -> None:
+def test_the_clients_own_stream_puts_the_message_together(ask: Any) -> None:
     with ask.messages.stream(**ASKED, tools=[TOOL]) as stream:
         kinds = {event.type for event in stream}
         final = stream.get_final_message()
@@ -51,7 +51,7 @@ def test_the_clients_own_stream_puts_the_message_together(ask: anthropic.Anthrop
     assert final.usage.input_tokens > 0
 
 
-def test_a_returned_turn_with_its_thought_is_history(ask: anthropic.Anthropic) -> None:
+def test_a_returned_turn_with_its_thought_is_history(ask: Any) -> None:
     first = ask.messages.create(**ASKED, tools=[TOOL])
     call = first.content[-1]
     result = {"type": "tool_result", "tool_use_id": getattr(call, "id", ""), "content": "four"}
@@ -64,14 +64,14 @@ def test_a_returned_turn_with_its_thought_is_history(ask: anthropic.Anthropic) -
     assert getattr(told.content[-1], "text", "") == "The tool says four."
 
 
-def test_tokens_are_counted(ask: anthropic.Anthropic) -> None:
+def test_tokens_are_counted(ask: Any) -> None:
     counted = ask.messages.count_tokens(model="scripted", messages=ASKED["messages"])
     assert counted.input_tokens == ask.messages.create(**ASKED).usage.input_tokens
 
 
-def test_errors_are_the_clients_own(ask: anthropic.Anthropic) -> None:
+def test_errors_are_the_clients_own(ask: Any) -> None:
     with pytest.raises(anthropic.NotFoundError):
         ask.messages.create(**(ASKED | {"model": "claude-9"}))
-    with pytest.raises(anthropic.BadRequestError, match="must|contradicts|image|text"):
-        image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "eA=="}}
+    image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "eA=="}}
+    with pytest.raises(anthropic.BadRequestError, match="image"):
         ask.messages.create(**(ASKED | {"messages": [{"role": "user", "content": [image]}]}))

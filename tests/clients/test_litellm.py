@@ -38,7 +38,8 @@ def test_a_provider_streams(url: str, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["openai", "anthropic"])
 def test_a_thought_is_where_litellm_looks_for_it(url: str, name: str) -> None:
-    wish: dict[str, Any] = {} if name == "openai" else {"thinking": {"type": "enabled", "budget_tokens": 1024}, "allowed_openai_params": ["thinking"]}
+    thinking = {"type": "enabled", "budget_tokens": 1024}
+    wish: dict[str, Any] = {"thinking": thinking, "allowed_openai_params": ["thinking"]} if name == "anthropic" else {}
     told: Any = litellm.completion(**provider(name, url), max_tokens=3000, **wish)
     assert told.choices[0].message.reasoning_content == THOUGHT
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -123,6 +124,23 @@ def test_completions_go_on_with_text(ask: openai.OpenAI) -> None:
     assert told.choices[0].text == " return a + b"
     parts = ask.completions.create(model="scripted", prompt="def add(a, b):", stream=True)
     assert "".join(part.choices[0].text for part in parts) == " return a + b"
+
+
+def test_a_batch_is_answered(ask: openai.OpenAI) -> None:
+    lines = [
+        {"custom_id": str(n), "method": "POST", "url": "/v1/chat/completions", "body": {"messages": MESSAGES}}
+        for n in range(3)
+    ]
+    data = "\n".join(json.dumps(line) for line in lines).encode()
+    file = ask.files.create(file=("in.jsonl", data), purpose="batch")
+    batch = ask.batches.create(input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h")
+    while batch.status not in ("completed", "failed"):
+        time.sleep(0.05)
+        batch = ask.batches.retrieve(batch.id)
+    assert batch.output_file_id is not None
+    output = ask.files.content(batch.output_file_id).text
+    told = [json.loads(line)["response"]["body"]["choices"][0]["message"]["content"] for line in output.splitlines()]
+    assert told == [ANSWER] * 3
 
 
 def test_models_are_listed(ask: openai.OpenAI) -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from rich import box
+from rich.table import Table
+from rich.text import Text
 
 from bethink.cli.parameters import Age
+from bethink.cli.terminal import one_row, open_terminal
 
 if TYPE_CHECKING:
     from bethink.server.accounts import Accounts, Limits
@@ -24,6 +28,7 @@ LIMIT_OPTIONS = {
     "concurrency": ("concurrency", "Requests at once."),
     "monthly_tokens": ("tokens_per_month", "Tokens per month (UTC)."),
 }
+PIPE_WIDTH = 160
 _COUNT = re.compile(r"(\d{1,15})([kmb]?)", re.ASCII | re.IGNORECASE)
 
 
@@ -73,6 +78,10 @@ def database_option(function: Function) -> Function:
     return option(function)
 
 
+def json_option(function: Function) -> Function:
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(function)
+
+
 def limit_options(function: Function) -> Function:
     for name, (_, text) in reversed(LIMIT_OPTIONS.items()):
         function = click.option(f"--{name.replace('_', '-')}", name, type=LimitValue(), metavar="N", help=text)(
@@ -103,7 +112,7 @@ def limits_text(limits: Limits) -> str:
 
 
 @contextmanager
-def open_accounts(database: str | None) -> Iterator[Accounts]:
+def open_accounts(database: str | None) -> Generator[Accounts]:
     """Raises: UsageError, ExtraMissing, AccountsError."""
     from bethink.config import Settings
     from bethink.server.accounts import Accounts
@@ -115,3 +124,15 @@ def open_accounts(database: str | None) -> Iterator[Accounts]:
 
 def day_text(us: int | None) -> str:
     return "" if us is None else f"{datetime.fromtimestamp(us / 1e6, UTC):%Y-%m-%d %H:%M}"
+
+
+def print_table(titles: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    terminal = open_terminal()
+    if not terminal.is_terminal:
+        terminal.out.width = PIPE_WIDTH
+    table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
+    for title in titles:
+        table.add_column(title, style="cyan" if title == "name" else None, no_wrap=title in ("name", "id"))
+    for row in rows:
+        table.add_row(*(Text(one_row(cell)) for cell in row))
+    terminal.out.print(table)

@@ -8,20 +8,26 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from bethink.cli.accounts import database_option, day_text, given_limits, limit_options, limits_text, open_accounts
+from bethink.cli.accounts import (
+    database_option,
+    day_text,
+    given_limits,
+    json_option,
+    limit_options,
+    limits_text,
+    open_accounts,
+    print_table,
+)
 from bethink.cli.parameters import Age
 from bethink.cli.terminal import one_row, open_terminal
+from bethink.cli.workspaces import workspaces
 from bethink.errors import UsageError
 
 if TYPE_CHECKING:
-    from bethink.server.accounts import Key, NewKey, Workspace
-
-PIPE_WIDTH = 160
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+    from bethink.server.accounts import Accounts, Key, NewKey
 
 
 @click.group(no_args_is_help=True)
@@ -117,7 +123,7 @@ def list_(workspace: str | None, shows_all: bool, as_json: bool, database: str |
         (key.name, key.id, key.workspace, key.user or "", _scopes(key), limits_text(key.limits), _state(key))
         for key in found
     ]
-    _print_table(("name", "id", "workspace", "user", "scopes", "limits", "state"), rows)
+    print_table(("name", "id", "workspace", "user", "scopes", "limits", "state"), rows)
 
 
 @keys.command(no_args_is_help=True)
@@ -161,23 +167,61 @@ def show(name: str, as_json: bool, database: str | None) -> None:
 
 
 @keys.command(no_args_is_help=True)
-@click.argument("name", metavar="NAME|ID")
+@click.argument("name", metavar="[NAME|ID]", required=False)
+@click.option("--user", metavar="NAME", help="Every key of this user instead.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @database_option
-def revoke(name: str, yes: bool, database: str | None) -> None:
-    """Make a key open nothing any more, for good.
+def revoke(name: str | None, user: str | None, yes: bool, database: str | None) -> None:
+    """Make a key open nothing any more, for good; or all keys of somebody who leaves.
 
     \b
     Examples:
       bethink keys revoke ci
+      bethink keys revoke --user ann
     """
+    if (name is None) == (user is None):
+        raise UsageError("say which key, or whose", "bethink keys revoke NAME, or bethink keys revoke --user NAME")
     with open_accounts(database) as accounts:
+        if user is not None or name is None:
+            _revoke_user(accounts, user or "", yes=yes)
+            return
         key = accounts.directory.key(name)
         if not yes and key.revoked_us is None and not _agreed(f"revoke the key {key.name} ({key.workspace}) for good?"):
-            click.echo(f"{key.name} stays")
+            click.echo(f"{one_row(key.name)} stays")
             return
         accounts.directory.revoke_key(key.id)
-    click.echo(f"{key.name} is revoked")
+    click.echo(f"{one_row(key.name)} is revoked")
+
+
+def _revoke_user(accounts: Accounts, user: str, *, yes: bool) -> None:
+    if not yes and not _agreed(f"revoke every key of {user} for good?"):
+        click.echo(f"the keys of {one_row(user)} stay")
+        return
+    ended = accounts.directory.revoke_user(user)
+    names = ", ".join(f"{one_row(key.name)} ({one_row(key.workspace)})" for key in ended)
+    click.echo(f"revoked {names}" if ended else f"{one_row(user)} had no key in use")
+
+
+@keys.command()
+@json_option
+@database_option
+def users(as_json: bool, database: str | None) -> None:
+    """List users, and how many keys of theirs are in use. A user is made with their first key.
+
+    \b
+    Examples:
+      bethink keys users
+    """
+    from dataclasses import asdict
+
+    with open_accounts(database) as accounts:
+        found = accounts.directory.users()
+    if as_json:
+        click.echo(json.dumps([asdict(user) for user in found], ensure_ascii=False, indent=1))
+    elif found:
+        print_table(("name", "workspace", "keys"), [(u.name, u.workspace, str(u.n_keys)) for u in found])
+    else:
+        click.echo("there are no users yet; `bethink keys create NAME --user USER` makes one", err=True)
 
 
 @keys.command(no_args_is_help=True)
@@ -218,79 +262,7 @@ def limits(name: str, database: str | None, **values: int | None) -> None:
     click.echo(f"{one_row(key.name)}: {limits_text(key.limits)}")
 
 
-# ---- workspaces
-
-
-@keys.group(no_args_is_help=True)
-def workspaces() -> None:
-    """Make, list and limit workspaces, which keys and their usage belong to.
-
-    \b
-    Examples:
-      bethink keys workspaces create research --monthly-tokens 500M
-      bethink keys workspaces change research --logs-content
-    """
-
-
-logs_option = click.option(
-    "--logs-content/--no-logs-content", "logs_content", default=None, help="Whether prompts and answers may be kept."
-)
-
-
-@workspaces.command("create", no_args_is_help=True)
-@click.argument("name")
-@logs_option
-@limit_options
-@database_option
-def create_workspace(name: str, logs_content: bool | None, database: str | None, **values: int | None) -> None:
-    """Make a workspace. Prompts and answers are not kept unless you say so.
-
-    \b
-    Examples:
-      bethink keys workspaces create research --monthly-tokens 500M --concurrency 16
-    """
-    with open_accounts(database) as accounts:
-        made = accounts.directory.create_workspace(name, given_limits(values), logs_content=bool(logs_content))
-    click.echo(f"{_workspace_text(made)}; `bethink keys create NAME --workspace {made.name}` makes a key of it")
-
-
-@workspaces.command("list")
-@json_option
-@database_option
-def list_workspaces(as_json: bool, database: str | None) -> None:
-    """List workspaces. `local` is whoever uses this machine without a key.
-
-    \b
-    Examples:
-      bethink keys workspaces list
-    """
-    from dataclasses import asdict
-
-    with open_accounts(database) as accounts:
-        found = accounts.directory.workspaces()
-    if as_json:
-        click.echo(json.dumps([asdict(workspace) for workspace in found], ensure_ascii=False, indent=1))
-        return
-    rows = [(w.name, limits_text(w.limits), "kept" if w.logs_content else "not kept") for w in found]
-    _print_table(("name", "limits", "prompts and answers"), rows)
-
-
-@workspaces.command("change", no_args_is_help=True)
-@click.argument("name")
-@logs_option
-@limit_options
-@database_option
-def change_workspace(name: str, logs_content: bool | None, database: str | None, **values: int | None) -> None:
-    """Change the limits of a workspace, or whether content is kept. `none` takes a limit away.
-
-    \b
-    Examples:
-      bethink keys workspaces change research --monthly-tokens 1000M
-    """
-    with open_accounts(database) as accounts:
-        limits = given_limits(values, accounts.directory.workspace(name).limits)
-        changed = accounts.directory.change_workspace(name, limits=limits, logs_content=logs_content)
-    click.echo(_workspace_text(changed))
+keys.add_command(workspaces)
 
 
 # ---- what they print
@@ -337,23 +309,6 @@ def _state(key: Key) -> str:
             return f"expired {day_text(key.expires_us)}"
         case "active":
             return "active" if key.expires_us is None else f"until {day_text(key.expires_us)}"
-
-
-def _workspace_text(workspace: Workspace) -> str:
-    kept = "prompts and answers are kept" if workspace.logs_content else "prompts and answers are not kept"
-    return f"workspace {one_row(workspace.name)}: limits {limits_text(workspace.limits)}; {kept}"
-
-
-def _print_table(titles: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    terminal = open_terminal()
-    if not terminal.is_terminal:
-        terminal.out.width = PIPE_WIDTH
-    table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
-    for title in titles:
-        table.add_column(title, style="cyan" if title == "name" else None, no_wrap=title in ("name", "id"))
-    for row in rows:
-        table.add_row(*(Text(one_row(cell)) for cell in row))
-    terminal.out.print(table)
 
 
 def _agreed(question: str) -> bool:

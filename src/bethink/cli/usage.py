@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Iterable
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from bethink.server.accounts import Accounts, By, LedgerRow, UsageRow
 
 DAYS = 30
+MOST_REQUESTS = 1000
 GROUPS = ("day", "key", "user", "model", "workspace", "request")
 FAILED = 1
 
@@ -53,10 +55,10 @@ class Amount(click.ParamType[Decimal]):
 @database_option
 @click.pass_context
 def usage(ctx: click.Context, by: str, **values: Any) -> None:
-    """Show what was used and what it cost, by day, key, user, model, workspace or request (days are UTC).
+    """See what a server's keys used, and what it cost.
 
-    Sampled tokens that were dropped (probes, cancelled paths) are "other"; they cost as thinking. `--csv` by request
-    writes the whole ledger, row by row.
+    Days are those of UTC. Sampled tokens that were dropped (probes, cancelled paths) are "other"; they cost as
+    thinking. By request the newest thousand are shown; `--csv` writes all of the ledger, row by row.
 
     \b
     Examples:
@@ -72,10 +74,14 @@ def usage(ctx: click.Context, by: str, **values: Any) -> None:
         since = values["since"] or datetime.now(UTC) - timedelta(days=DAYS)
         workspace = _workspace_id(accounts, values["workspace"])
         key = accounts.directory.key(values["key"]).id if values["key"] else None
-        if values["csv_file"] and by == "request" and key is None:
-            _write_csv(accounts.rows(since, values["until"], workspace=workspace), values["csv_file"], is_ledger=True)
+        if values["csv_file"] and by == "request":
+            whole = accounts.rows(since, values["until"], workspace=workspace, key=key)
+            _write_csv(whole, values["csv_file"], is_ledger=True)
             return
-        rows = accounts.usage(cast("By", by), since, values["until"], workspace=workspace, key=key)
+        most = MOST_REQUESTS if by == "request" else None
+        rows = accounts.usage(cast("By", by), since, values["until"], workspace=workspace, key=key, most=most)
+    if len(rows) == most:
+        click.echo(f"these are the newest {most:,} requests; --csv writes all of them", err=True)
     if values["csv_file"]:
         _write_csv(rows, values["csv_file"], is_ledger=False)
     elif values["as_json"]:
@@ -98,11 +104,8 @@ def _workspace_id(accounts: Accounts, name: str | None) -> str | None:
 def _object(row: UsageRow) -> dict[str, object]:
     from dataclasses import asdict
 
-    return asdict(row) | {
-        "seconds": float(row.seconds),
-        "cost": None if row.cost is None else f"{row.cost:f}",
-        "total_tokens": row.total_tokens,
-    }
+    cost = None if row.cost is None else f"{row.cost:f}"
+    return {**asdict(row), "seconds": float(row.seconds), "cost": cost, "total_tokens": row.total_tokens}
 
 
 def _write_csv(rows: Iterable[UsageRow] | Iterable[LedgerRow], name: str, *, is_ledger: bool) -> None:
@@ -110,10 +113,9 @@ def _write_csv(rows: Iterable[UsageRow] | Iterable[LedgerRow], name: str, *, is_
 
     kind = LedgerRow if is_ledger else UsageRow
     if name == "-":
-        import io
-
-        if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(newline="", errors="replace")
+        for stream in (sys.stdout,):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(newline="", errors="replace")
         write_csv(rows, kind, sys.stdout)
         return
     try:

@@ -24,6 +24,9 @@ from starlette.types import Scope
 
 from bethink.errors import BethinkError, UsageError
 from bethink.server.asks import Dialect
+from bethink.server.batches.files import Files
+from bethink.server.batches.runner import Batches
+from bethink.server.batches.store import BatchStore
 from bethink.server.conversations.records import error_record
 from bethink.server.dialects import Dialects, dialects_of, responses_in
 from bethink.server.guard import Doors, ErrorBody, Guard
@@ -35,6 +38,7 @@ from bethink.server.page import Page
 from bethink.server.record import Record
 from bethink.server.recording import Recorder
 from bethink.server.routes import embeddings, ollama
+from bethink.server.routes.batches import batch_routes
 from bethink.server.routes.counting import count_tokens
 from bethink.server.routes.embeddings import refusing
 from bethink.server.routes.models import list_models, show_model
@@ -86,12 +90,14 @@ def create_app(service: Service, around: Surroundings | None = None, page: Page 
     responses = responses_in(around.home)
     dialects = dialects_of(responses)
     error_body = errors_of(dialects)
+    batches = None if around.home is None else batches_in(around.home, service, dialects)
     app = Starlette(
         routes=[
             *_routes(service, dialects, metrics),
             *response_routes(responses),
             *(Route(path, refusing(error_body), methods=["POST"]) for path in embeddings.PATHS),
             *([*page_routes(), *site_routes()] if page is not None else []),
+            *(batch_routes(batches) if batches is not None else ()),
         ],
         middleware=[
             Middleware(Recorder, service=service, error_body=error_body, on_over=over),
@@ -103,8 +109,15 @@ def create_app(service: Service, around: Surroundings | None = None, page: Page 
     )
     app.router.redirect_slashes = False
     app.state.service, app.state.page = service, page
+    app.state.batches = batches
     app.state.openapi = document(dialects)
     return app
+
+
+def batches_in(home: Path, service: Service, dialects: Dialects) -> Batches:
+    """Files and batches of every dialect."""
+    folder = home / "batches"
+    return Batches(service, Files(folder / "files"), BatchStore(folder), {path: one for path, one, _ in dialects})
 
 
 def _routes(service: Service, dialects: Dialects, metrics: Metrics) -> list[Route]:
@@ -153,13 +166,18 @@ def errors_of(dialects: Dialects) -> ErrorBody:
 @contextlib.asynccontextmanager
 async def _lifespan(app: Starlette) -> AsyncGenerator[None]:
     service: Service = app.state.service
+    batches: Batches | None = app.state.batches
     tidying = asyncio.create_task(_tidy(service))
     page: Page | None = app.state.page
+    if batches is not None:
+        batches.start()
     try:
         async with page.living() if page is not None else contextlib.nullcontext():
             yield
     finally:
         tidying.cancel()
+        if batches is not None:
+            await batches.stop()
         await service.pool.close()
 
 

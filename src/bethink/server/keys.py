@@ -20,6 +20,8 @@ from bethink.server.service import error_headers
 
 GUARDED = ("/v1/", "/api/", "/metrics")
 """Paths under these need a key where keys are needed."""
+PASSED_ON = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
+"""What proxies and tunnels add."""
 
 
 class KeyMissing(Unauthorized):
@@ -29,7 +31,8 @@ class KeyMissing(Unauthorized):
 @dataclass(frozen=True, slots=True)
 class Keys:
     """`is_needed` False: on loopback, whoever shows no key of ours is the one person of this machine. Stock clients
-    insist on sending some key, so what is none of ours says nothing there."""
+    insist on sending some key, so what is none of ours says nothing there. What a proxy passed on came from anywhere,
+    and needs a key."""
 
     accounts: Accounts | None = None
     is_needed: bool = False
@@ -40,8 +43,9 @@ class Keys:
         accounts = self.accounts
         if accounts is not None and given and (self.is_needed or parse_secret(given) is not None):
             return accounts.identify(given)
-        if self.is_needed:
-            raise KeyMissing("a key is needed", "send it as `authorization: Bearer KEY`")
+        if self.is_needed or any(name in headers for name in PASSED_ON):
+            why = "a key is needed" if self.is_needed else "a proxy passed this request on, so that it needs a key"
+            raise KeyMissing(why, "send it as `authorization: Bearer KEY`")
         return LOCAL if accounts is None else accounts.local()
 
 

@@ -1,7 +1,7 @@
 """`launch`: a server from what its operator chose, until it is told to stop.
 
 Owns the order of things: the port and the right to open it first, then the ledger, then models, so that what cannot
-work fails before anything heavy is loaded. What always holds: nothing but this machine is let in without keys.
+work fails before anything heavy is loaded. What always holds: nobody but this machine is let in without keys.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ from bethink.server.pool import Pool
 from bethink.server.record import Record
 from bethink.server.service import Service
 from bethink.server.spans import open_spans
+
+CREATE_ADMIN = "bethink keys create admin --scope admin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +89,10 @@ def launch(choices: Choices, models: Models, settings: Settings, on_open: Callab
         _log(choices) as log,
         _spans(choices) as span,
     ):
-        needs_key = choices.requires_key or not is_loopback(sockets)
+        why = _why_key(choices, is_local=is_loopback(sockets))
+        needs_key = bool(why)
         if needs_key and not accounts.has_admin_key():
-            raise _nobody(is_loopback(sockets))
+            raise NobodyMayAsk(f"{why} needs an administrator's key, and there is none", CREATE_ADMIN)
         loaded = models.prepare()
         service = _service(choices, models, accounts, log)
         for name, model in loaded.items():
@@ -113,11 +116,13 @@ class NobodyMayAsk(AccessError):
     code = "nobody_may_ask"
 
 
-def _nobody(is_local: bool) -> NobodyMayAsk:
-    why = "--require-key" if is_local else "an address that others can reach"
-    return NobodyMayAsk(
-        f"{why} needs an administrator's key, and there is none", "bethink keys create admin --scope admin"
-    )
+def _why_key(choices: Choices, *, is_local: bool) -> str:
+    """What makes keys necessary; empty where only this machine can ask."""
+    if not is_local:
+        return "an address that others can reach"
+    if choices.trusts_proxy:
+        return "--trust-proxy, behind which anybody may be,"
+    return "--require-key" if choices.requires_key else ""
 
 
 def _service(choices: Choices, models: Models, accounts: Accounts, log: Log) -> Service:

@@ -99,12 +99,22 @@ def _bind_one(family: int, address: tuple[Any, ...]) -> socket.socket:
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        _notice_the_dead(opened)
         opened.bind(address)
         opened.setblocking(False)
     except OSError:
         opened.close()
         raise
     return opened
+
+
+def _notice_the_dead(opened: socket.socket) -> None:
+    """Peers that vanished without a word (a cable, a suspended laptop) are noticed within two minutes, so that nothing
+    runs for them. Connections inherit it from the socket that listens."""
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4), ("TCP_USER_TIMEOUT", 120_000)):
+        if (option := getattr(socket, name, None)) is not None:
+            opened.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def _port_of(bound: Sequence[socket.socket]) -> int:

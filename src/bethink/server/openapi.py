@@ -14,7 +14,10 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from bethink import __version__
+from bethink.server import openapi_answers as answers
+from bethink.server.anthropic_turns import CountBody
 from bethink.server.asks import Dialect
+from bethink.server.routes.ollama import ShowBody
 from bethink.server.routes.requests import ControlBody
 
 REF = "#/components/schemas/{model}"
@@ -71,7 +74,14 @@ MODELS: Json = {
     "properties": {"object": {"const": "list"}, "data": {"type": "array", "items": MODEL}},
 }
 DONE: Json = {"type": "object", "required": ["id", "action"], "properties": {"id": STRING, "action": STRING}}
-ANSWERS: Mapping[str, Json] = {"chat": COMPLETION}
+ANSWERS: Mapping[str, Json] = {
+    "chat": COMPLETION,
+    "completions": answers.COMPLETION,
+    "responses": answers.RESPONSE,
+    "messages": answers.MESSAGE,
+    "ollama_chat": answers.CHATTED,
+    "ollama_generate": answers.GENERATED,
+}
 """What a dialect answers when it does not stream, by its name."""
 
 ERRORS: Mapping[str, str] = {
@@ -94,7 +104,7 @@ ERRORS: Mapping[str, str] = {
 def document(dialects: Iterable[tuple[str, Dialect, str]]) -> Json:
     """The whole document, as JSON values."""
     bodies = {path: body for path, dialect, _ in dialects if (body := body_of(dialect)) is not None}
-    models: list[type[BaseModel]] = [*dict.fromkeys([*bodies.values(), ControlBody])]
+    models: list[type[BaseModel]] = [*dict.fromkeys([*bodies.values(), ControlBody, CountBody, ShowBody])]
     refs, definitions = models_json_schema([(m, "validation") for m in models], ref_template=REF)
     paths: Json = {}
     for path, dialect, _ in dialects:
@@ -104,7 +114,9 @@ def document(dialects: Iterable[tuple[str, Dialect, str]]) -> Json:
     return {
         "openapi": "3.1.0",
         "info": {"title": "bethink", "version": __version__, "license": {"name": "Apache-2.0"}},
-        "paths": paths | _others(refs[ControlBody, "validation"]),
+        "paths": paths
+        | _others(refs[ControlBody, "validation"])
+        | _of_dialects(refs[CountBody, "validation"], refs[ShowBody, "validation"]),
         "components": {
             "schemas": definitions["$defs"] | {"Error": ERROR},
             "securitySchemes": {
@@ -130,7 +142,7 @@ def _asking(dialect: Dialect, body: Json, answer: Json) -> Json:
         "responses": {
             "200": {
                 "description": "The answer, whole or as a stream",
-                "content": {"application/json": {"schema": answer}, dialect.media_type: {"schema": STRING}},
+                "content": {"application/json": {"schema": answer}, dialect.media_type: {"schema": answers.STREAM}},
             },
             **_errors(*ERRORS),
         },
@@ -158,6 +170,33 @@ def _others(control: Json) -> Json:
         "/metrics": {"get": _route("metrics", text | _errors("401", "403"))},
         "/healthz": {"get": _route("healthz", text | _errors("403"))},
         "/readyz": {"get": _route("readyz", text | unready | _errors("403"))},
+    }
+
+
+def _of_dialects(count: Json, show: Json) -> Json:
+    """What clients of a dialect ask beside questions."""
+    response_id = _in_path("id")
+    asking = _errors("400", "401", "403", "404", "408", "413", "415")
+    by_id = _errors("401", "403", "404")
+
+    def having(body: Json) -> Json:
+        return {"requestBody": {"required": True, "content": {"application/json": {"schema": body}}}}
+
+    return {
+        "/v1/messages/count_tokens": {
+            "post": _route("count_tokens", _ok(answers.COUNTED) | _errors(*ERRORS)) | having(count)
+        },
+        "/v1/responses/{id}": {
+            "get": _route("show_response", _ok(answers.RESPONSE) | by_id, response_id),
+            "delete": _route("delete_response", _ok(answers.DELETED) | by_id, response_id),
+        },
+        "/v1/responses/{id}/input_items": {
+            "get": _route("list_response_items", _ok(answers.ITEMS) | by_id, response_id)
+        },
+        "/api/tags": {"get": _route("list_tags", _ok(answers.TAGS) | _errors("401", "403"))},
+        "/api/ps": {"get": _route("list_loaded", _ok(answers.TAGS) | _errors("401", "403"))},
+        "/api/version": {"get": _route("version", _ok(answers.VERSION) | _errors("401", "403"))},
+        "/api/show": {"post": _route("show", _ok(answers.SHOWN) | asking) | having(show)},
     }
 
 

@@ -182,8 +182,9 @@ class Service:
         try:
             results = await asyncio.shield(task)
         except asyncio.CancelledError:
-            if not task.cancelled():
-                raise  # it is we who are cancelled
+            if not task.cancelled():  # it is we who are cancelled
+                answering.stop()
+                raise
             raise ClientGone("the request was stopped before its turn came") from None
         finally:
             gone.cancel()
@@ -200,7 +201,11 @@ class Service:
 
         task = self.start(answering, self._telling(answering, teller, outbox), end)
         task.add_done_callback(lambda done: outbox.end(self._failure(done, answering.record)))
-        first = await outbox.take(QUIET_S)
+        try:
+            first = await outbox.take(QUIET_S)
+        except asyncio.CancelledError:
+            answering.stop()
+            raise
         return Stream(answering, dialect, teller, outbox, first or b"")
 
     def _telling(self, answering: Answering, teller: Teller, outbox: Outbox) -> Tell:

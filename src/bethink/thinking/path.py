@@ -384,6 +384,7 @@ class Path(Seen):
             is_cancelled=self.is_cancelled,
             tool_calls=tuple(reply.calls),
             logprobs=tuple(self.answering.teller.logprobs),
+            stop_text=reply.stop_text,
         )
 
     def _call_id(self, n: int) -> str:

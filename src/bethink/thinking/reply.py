@@ -29,6 +29,8 @@ class Reply:
     calls: list[ToolCall] = field(default_factory=list[ToolCall])
     text: str = ""
     is_stopped: bool = False
+    stop_text: str | None = None
+    """The one of `stop` that ended it."""
     trimmer: Trimmer = field(default_factory=Trimmer)
     _held: str = ""
     _is_in_call: bool = False
@@ -101,7 +103,7 @@ class Reply:
         _, at, mark = min(found)  # the first to be complete, so that it does not matter how the text was split
         self._show_first(at, out)
         if mark in self.stop:
-            self.is_stopped = True
+            self.is_stopped, self.stop_text = True, mark
             self._n_after += len(self._held)
             self._held = ""
             return False

@@ -23,7 +23,7 @@ def test_an_address_that_others_reach_needs_an_administrators_key(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     del home
-    for arguments in (["--host", "0.0.0.0"], ["--require-key"]):
+    for arguments in (["--host", "0.0.0.0"], ["--require-key"], ["--trust-proxy"]):
         assert main(["serve", "--port", "0", *arguments]) == 2
         said = capsys.readouterr()
         assert "needs an administrator's key" in said.err

@@ -67,6 +67,17 @@ async def test_on_loopback_any_key_or_none_is_the_one_person_here_but_a_key_of_o
     assert [row.key for row in accounts.rows()] == ["", "", "", "app"]
 
 
+@pytest.mark.parametrize("name", ["forwarded", "x-forwarded-for", "via"])
+async def test_what_a_proxy_passed_on_needs_a_key_also_on_loopback(accounts: Accounts, name: str) -> None:
+    secret = accounts.directory.create_key("app").secret
+    async with in_process(rig(accounts=accounts), Surroundings(keys=Keys(accounts))) as client:
+        client.headers[name] = "203.0.113.7"
+        refused = await client.post(ASK, json=asked())
+        assert (refused.status_code, refused.json()["error"]["code"]) == (401, "key_missing")
+        assert (await client.post(ASK, json=asked(), headers={"x-api-key": secret})).status_code == 200
+        assert (await client.get("/healthz")).status_code == 200
+
+
 async def test_limits_are_three_different_errors_that_say_when_to_come_back(accounts: Accounts) -> None:
     for name, limits in (
         ("slow", Limits(requests_per_minute=1)),
@@ -107,7 +118,7 @@ async def test_a_request_is_controlled_by_whoever_asked_and_by_nobody_else(accou
         asking = asyncio.create_task(client.post(ASK, json=asked(), headers={"x-api-key": one}))
         while not made.engine.starts:
             await asyncio.sleep(0.01)
-        (request_id,) = made.service.running._by_id
+        (request_id,) = made.service.running.ids
         path = f"/v1/requests/{request_id}/stop"
         assert (await client.post(path, headers={"x-api-key": two})).status_code == 404
         assert (await client.post(path, headers={"x-api-key": one})).status_code == 200

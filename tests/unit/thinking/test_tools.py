@@ -196,10 +196,10 @@ async def test_an_answer_that_begins_with_a_stop_text_is_not_empty(make_rig: Mak
 
 
 async def test_logprobs_come_with_the_text_they_are_of(make_rig: MakeRig) -> None:
-    line = Line(f"Hm.</think>\n\n Two é. {CALL} END", others=(("x", -3.0), ("y", -2.0)))
+    line = Line(f"Hm.</think>\n\n Two ENEN é. {CALL} END", others=(("x", -3.0), ("y", -2.0)))
     rig = make_rig({OPEN: line}, form=Form(stop=("END",), tools=(WEATHER,), n_logprobs=2))
     result = await rig.run()
-    assert b"".join(t.raw for t in result.logprobs).decode() == result.answer == "Two é."
+    assert b"".join(t.raw for t in result.logprobs).decode() == result.answer == "Two ENEN é."
     deltas = [e for e in rig.events if isinstance(e, TextDelta)]
     assert tuple(t for e in deltas for t in e.logprobs) == result.logprobs
     for delta in deltas:

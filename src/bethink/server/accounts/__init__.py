@@ -1,16 +1,9 @@
 """Keys, quotas and usage of a server: who may ask, how much of it, and what it came to. Knows no HTTP.
 
-`Accounts` is the door; `FairQueue` decides who is next when the engine is full. It needs the extra `bethink[serve]`.
+`Accounts` is the door; `FairQueue` decides who is next when the engine is full.
 """
 
 from __future__ import annotations
-
-from importlib.util import find_spec
-
-from bethink.errors import ExtraMissing
-
-if find_spec("sqlalchemy") is None or find_spec("alembic") is None:
-    raise ExtraMissing("keys and usage need SQLAlchemy and Alembic", "pip install 'bethink[serve]'")
 
 from bethink.server.accounts.accounts import Accounts, Ticket
 from bethink.server.accounts.directory import DEFAULT_SCOPES, Directory

@@ -26,11 +26,12 @@ from bethink.server.accounts.ledger import Entry, limited_totals
 from bethink.server.accounts.prices import PriceList, Prices, load_prices
 from bethink.server.accounts.reconcile import Reconciliation, reconcile
 from bethink.server.accounts.registry import Registry, check_holds, load_registry, read_revision
-from bethink.server.accounts.usage import By, LedgerRow, UsageRow, ledger_rows, usage_rows
+from bethink.server.accounts.usage import By, LedgerRow, Span, UsageRow, ledger_rows, usage_rows
 from bethink.server.accounts.values import LOCAL, LOCAL_WORKSPACE, Clock, Limits, Principal, UsageLine, Workspace
 from bethink.server.accounts.writer import LedgerWriter
 
 REFRESH_S = 0.5
+PATIENCE_S = 10.0
 NO_LIMITS = Limits()
 
 
@@ -45,7 +46,7 @@ class _Known:
 class Accounts:
     """Open it with `Accounts.open`, and close it. `identify`, `admit` and tickets are for any thread and any loop."""
 
-    def __init__(self, engine: Engine, clock: Clock, refresh_s: float) -> None:
+    def __init__(self, engine: Engine, clock: Clock, *, refresh_s: float, patience_s: float) -> None:
         self._engine = engine
         self._reading = reading(engine)
         self._clock = clock
@@ -56,19 +57,28 @@ class Accounts:
         self.directory = Directory(engine, clock, on_change=self.refresh)
         self.prices = Prices(engine, on_change=self.refresh)
         self._refresh_all()
-        self._writer = LedgerWriter(engine, self._use, self._refresh_all, refresh_s)
+        self._writer = LedgerWriter(engine, self._use, self._refresh_all, refresh_s=refresh_s, patience_s=patience_s)
 
     @classmethod
-    def open(cls, url: str | None, home: Path, *, clock: Clock | None = None, refresh_s: float = REFRESH_S) -> Self:
+    def open(
+        cls,
+        url: str | None,
+        home: Path,
+        *,
+        clock: Clock | None = None,
+        refresh_s: float = REFRESH_S,
+        patience_s: float = PATIENCE_S,
+    ) -> Self:
         """Blocks while the database is opened, and brought to the newest form where it is older.
 
         `refresh_s`: how often what other processes changed (a key revoked on the command line) is looked for.
+        `patience_s`: how long a finished request waits for a database that is away before it fails.
 
         Raises: UsageError, ExtraMissing, DatabaseTooNew, AccountsError.
         """
         engine = open_database(url, home)
         try:
-            return cls(engine, clock or Clock(), refresh_s)
+            return cls(engine, clock or Clock(), refresh_s=refresh_s, patience_s=patience_s)
         except BaseException:
             engine.dispose()
             raise
@@ -104,7 +114,7 @@ class Accounts:
             return self.local()
         known = self._known.registry.keys.get(key_id)
         if known is None:
-            raise UnknownKey("this key is not valid", "`bethink keys list` shows the keys")
+            raise UnknownKey("this key is not valid", "ask whoever runs this server")
         check_holds(known.key, self._clock.now_us())
         return known.principal
 
@@ -136,7 +146,7 @@ class Accounts:
         if principal.key_id:
             known = registry.keys.get(principal.key_id)
             if known is None:
-                raise UnknownKey("this key is not valid", "`bethink keys list` shows the keys")
+                raise UnknownKey("this key is not valid", "ask whoever runs this server")
             check_holds(known.key, self._clock.now_us())
             principal = known.principal
             holders.append(Holder(principal.key_id, f"the key {principal.key!r}", known.key.limits))
@@ -166,15 +176,23 @@ class Accounts:
         workspace: str | None = None,
         key: str | None = None,
         model: str | None = None,
+        most: int | None = None,
     ) -> list[UsageRow]:
-        """Sums, from `since` (included) to `until` (not). `workspace` and `key` are ids. Blocks: use a thread."""
-        return usage_rows(self._reading, by, since, until, workspace=workspace, key=key, model=model)
+        """Sums, from `since` (included) to `until` (not). `workspace` and `key` are ids; `most` keeps the newest groups
+        only. Blocks: use a thread."""
+        span = Span(since, until, workspace, key, model)
+        return usage_rows(self._reading, by, span, most=most)
 
     def rows(
-        self, since: datetime | None = None, until: datetime | None = None, *, workspace: str | None = None
+        self,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        *,
+        workspace: str | None = None,
+        key: str | None = None,
     ) -> Iterator[LedgerRow]:
         """The ledger row by row, oldest first, however long it is. Blocks."""
-        return ledger_rows(self._reading, since, until, workspace=workspace)
+        return ledger_rows(self._reading, Span(since, until, workspace, key))
 
     def reconcile(self, traces: Path, since: datetime | None = None, until: datetime | None = None) -> Reconciliation:
         """Hold every row against the trace it names. Blocks, and reads every trace."""

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sqlite3
 import time
 from collections.abc import Generator
 from pathlib import Path
-from sqlite3 import Connection as SQLiteConnection
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
@@ -27,6 +27,8 @@ HEAD = "0002"
 VERSION_TABLE = "bt_version"
 FILE = "accounts.db"
 BUSY_S = 20.0
+OLDEST_SQLITE = (3, 35)
+"""The first that says which rows an insert left alone."""
 _MIGRATION_LOCK = 0x6265_7468_696E_6B  # "bethink"
 _READS = "bethink_reads"
 
@@ -88,6 +90,11 @@ _URL_HINT = "write sqlite:///path/to/accounts.db or postgresql://user:password@h
 
 
 def _sqlite(where: URL) -> Engine:
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        raise AccountsError(
+            f"this Python has SQLite {sqlite3.sqlite_version}; accounts need 3.35 or newer",
+            "use a newer Python, or name a PostgreSQL with BETHINK_DATABASE",
+        )
     path = Path(where.database or "")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -97,7 +104,7 @@ def _sqlite(where: URL) -> Engine:
     engine = create_engine(where, connect_args={"timeout": BUSY_S})
 
     @event.listens_for(engine, "connect")
-    def configure(connection: SQLiteConnection, _record: object) -> None:
+    def configure(connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None  # transactions are begun below, not guessed by the driver
         _to_wal(connection)
         for setting in ("synchronous=FULL", "foreign_keys=ON"):
@@ -111,10 +118,8 @@ def _sqlite(where: URL) -> Engine:
     return engine
 
 
-def _to_wal(connection: SQLiteConnection) -> None:
+def _to_wal(connection: sqlite3.Connection) -> None:
     """SQLite does not wait for a lock here, so we do: another process may be doing the same."""
-    import sqlite3
-
     patience_s = BUSY_S
     while True:
         try:

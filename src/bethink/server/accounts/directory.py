@@ -160,6 +160,23 @@ class Directory:
         """
         return self._change_key(name, lambda key: {"revoked_us": key.revoked_us or self._clock.now_us()})
 
+    def revoke_user(self, name: str, workspace: str | None = None) -> list[Key]:
+        """Every key in use of that user, in one workspace or in all. Returns those that it ended.
+
+        Raises: UnknownAccount: no such user.
+        """
+        with self._changing() as connection:
+            whose = users.c.name == name
+            if workspace is not None:
+                whose &= users.c.workspace_id == _workspace(connection, workspace).id
+            ids = [str(user_id) for user_id in connection.execute(select(users.c.id).where(whose)).scalars()]
+            if not ids:
+                raise UnknownAccount(f"there is no user {name!r}", "`bethink keys users` shows them")
+            in_use = keys.c.user_id.in_(ids) & keys.c.revoked_us.is_(None)
+            ended = [key_of(row) for row in connection.execute(all_keys().where(in_use)).mappings()]
+            connection.execute(update(keys).where(in_use).values(revoked_us=self._clock.now_us()))
+            return ended
+
     def rotate_key(self, name: str, *, grace_s: float = 0.0) -> NewKey:
         """A new secret for the same key; the old one goes on for `grace_s`.
 

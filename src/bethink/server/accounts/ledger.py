@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
-from functools import cache
+from dataclasses import dataclass, fields
+from functools import cache, cached_property
 from typing import Any
 
 from sqlalchemy import Connection, Insert, or_, select
@@ -20,8 +20,10 @@ from sqlalchemy.sql.dml import ReturningInsert
 from bethink.server.accounts.tables import keys, ledger, months, workspaces
 from bethink.server.accounts.values import UsageLine, month_of
 
+_LINE = tuple(field.name for field in fields(UsageLine))
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class Entry:
     """A line with who is to answer for it. `key_id` is empty for the person on this machine."""
 
@@ -30,11 +32,11 @@ class Entry:
     line: UsageLine
     cost_nano: int | None
 
-    @property
+    @cached_property
     def scope_ids(self) -> tuple[str, ...]:
         return (self.workspace_id, self.key_id) if self.key_id else (self.workspace_id,)
 
-    @property
+    @cached_property
     def month(self) -> str:
         return month_of(self.line.finished_us)
 
@@ -93,4 +95,4 @@ def limited_totals(connection: Connection, month: str) -> dict[str, int]:
 
 def _row(entry: Entry) -> dict[str, Any]:
     whose = {"workspace_id": entry.workspace_id, "key_id": entry.key_id or None, "cost_nano": entry.cost_nano}
-    return asdict(entry.line) | whose
+    return {name: getattr(entry.line, name) for name in _LINE} | whose

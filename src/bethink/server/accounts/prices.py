@@ -48,7 +48,12 @@ class Price:
 
     @property
     def micro(self) -> tuple[int, int, int, int]:
-        return tuple(as_micro(name, getattr(self, name)) for name in ("input", "cached", "thinking", "answer"))  # pyright: ignore[reportReturnType]  # four of them
+        return (
+            as_micro("input", self.input),
+            as_micro("cached", self.cached),
+            as_micro("thinking", self.thinking),
+            as_micro("answer", self.answer),
+        )
 
 
 def as_micro(what: str, amount: Decimal) -> int:

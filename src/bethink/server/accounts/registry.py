@@ -49,9 +49,7 @@ class Registry:
         is_right = is_same(digest, known.digest if known else None)
         was_right = is_same(digest, known.previous_digest if known else None)
         if parsed is None or known is None or not (is_right or (was_right and now_us < known.previous_until_us)):
-            raise UnknownKey(
-                "this key is not valid", "check that it was copied whole; `bethink keys list` shows the keys"
-            )
+            raise UnknownKey("this key is not valid", "check that it was copied whole, or ask whoever runs this server")
         check_holds(known.key, now_us)
         return known.principal
 

@@ -76,17 +76,27 @@ class LedgerRow:
     trace_id: str
 
 
-def usage_rows(
-    engine: Engine,
-    by: By,
-    since: datetime | None,
-    until: datetime | None,
-    *,
-    workspace: str | None = None,
-    key: str | None = None,
-    model: str | None = None,
-) -> list[UsageRow]:
-    """`engine` is one for reading. Days in order, everything else by tokens, most first."""
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Which rows: from `since` (included) to `until` (not), of one workspace, key (both by id) or model. None: all."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    workspace: str | None = None
+    key: str | None = None
+    model: str | None = None
+
+    def of(self, statement: Select[Any]) -> Select[Any]:
+        if self.since is not None:
+            statement = statement.where(ledger.c.finished_us >= as_us(self.since))
+        if self.until is not None:
+            statement = statement.where(ledger.c.finished_us < as_us(self.until))
+        wanted = {"workspace_id": self.workspace, "key_id": self.key, "model": self.model}
+        return statement.where(*(ledger.c[name] == value for name, value in wanted.items() if value is not None))
+
+
+def usage_rows(engine: Engine, by: By, span: Span, *, most: int | None = None) -> list[UsageRow]:
+    """`engine` is one for reading. Days in order, all else by tokens, most first; of the newest `most` groups."""
     group, name = _group(by)
     sums = [func.sum(ledger.c[count]).label(count) for count in TOKEN_COUNTS]
     statement = (
@@ -102,15 +112,15 @@ def usage_rows(
         .select_from(_joined())
         .group_by(group)
     )
-    statement = _within(statement, since, until, workspace=workspace, key=key, model=model)
+    statement = span.of(statement)
+    if most is not None:
+        statement = statement.order_by(func.max(ledger.c.seq).desc()).limit(most)
     with database_errors("the usage cannot be read"), engine.begin() as connection:
         rows = [_usage_row(by, row) for row in connection.execute(statement).mappings()]
     return sorted(rows, key=(lambda row: row.id) if by == "day" else lambda row: (-row.total_tokens, row.id))
 
 
-def ledger_rows(
-    engine: Engine, since: datetime | None, until: datetime | None, *, workspace: str | None = None
-) -> Iterator[LedgerRow]:
+def ledger_rows(engine: Engine, span: Span) -> Iterator[LedgerRow]:
     """`engine` is one for reading. In the order in which they were written; a few thousand are held at a time."""
     statement = (
         select(
@@ -122,9 +132,8 @@ def ledger_rows(
         .select_from(_joined())
         .order_by(ledger.c.seq)
     )
-    statement = _within(statement, since, until, workspace=workspace, key=None, model=None)
     with database_errors("the usage cannot be read"), engine.begin() as connection:
-        streamed = connection.execution_options(yield_per=1000).execute(statement)
+        streamed = connection.execution_options(yield_per=1000).execute(span.of(statement))
         for row in streamed.mappings():
             yield _ledger_row(row)
 
@@ -183,25 +192,6 @@ def _group(by: By) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
             return ledger.c.workspace_id, workspaces.c.name
         case "request":
             return ledger.c.request_id, ledger.c.model
-
-
-def _within(
-    statement: Select[Any],
-    since: datetime | None,
-    until: datetime | None,
-    *,
-    workspace: str | None,
-    key: str | None,
-    model: str | None,
-) -> Select[Any]:
-    if since is not None:
-        statement = statement.where(ledger.c.finished_us >= as_us(since))
-    if until is not None:
-        statement = statement.where(ledger.c.finished_us < as_us(until))
-    for column, value in ((ledger.c.workspace_id, workspace), (ledger.c.key_id, key), (ledger.c.model, model)):
-        if value is not None:
-            statement = statement.where(column == value)
-    return statement
 
 
 def _usage_row(by: By, row: RowMapping) -> UsageRow:

@@ -24,8 +24,6 @@ from bethink.server.accounts.database import database_errors, is_transient
 from bethink.server.accounts.ledger import Entry, write_entries
 
 LARGEST_BATCH = 500
-PATIENCE_S = 10.0
-"""How long a database that is away is waited for before the requests that wait fail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +33,14 @@ class _Waiting:
 
 
 class LedgerWriter:
-    """`refresh` is called on the writer's thread at least every `refresh_s`; its errors of the database are logged."""
+    """`refresh` is called on the writer's thread at least every `refresh_s`; its errors of the database are logged. A
+    database that is away is waited for during `patience_s`; then the requests that wait fail."""
 
-    def __init__(self, engine: Engine, use: MonthlyUse, refresh: Callable[[], None], refresh_s: float) -> None:
+    def __init__(
+        self, engine: Engine, use: MonthlyUse, refresh: Callable[[], None], *, refresh_s: float, patience_s: float
+    ) -> None:
         self._engine = engine
+        self._patience_s = patience_s
         self._use = use
         self._refresh = refresh
         self._refresh_s = refresh_s
@@ -110,7 +112,7 @@ class LedgerWriter:
                 self._write([waiting])
 
     def _commit(self, batch: Sequence[_Waiting]) -> set[str]:
-        ends_s = time.monotonic() + PATIENCE_S
+        ends_s = time.monotonic() + self._patience_s
         pause_s = 0.05
         while True:
             try:

@@ -79,6 +79,8 @@ def signature(thought: str) -> str:
 
 
 def stop_reason(result: Result) -> str:
+    if result.stop_text is not None and result.finish_reason == "stop":
+        return "stop_sequence"
     return STOP_REASONS.get(finish_reason(result), "end_turn")
 
 
@@ -147,7 +149,7 @@ class MessagesTeller:
         yield from self._start()
         yield from self._close()
         for result in results:
-            delta = {"stop_reason": stop_reason(result), "stop_sequence": None}
+            delta = {"stop_reason": stop_reason(result), "stop_sequence": result.stop_text}
             yield _event("message_delta", {"delta": delta, "usage": _usage(result), "bethink": extension(result)})
         yield _event("message_stop", {})
 
@@ -165,7 +167,7 @@ class MessagesTeller:
         for made in result.tool_calls:
             arguments = pydantic_core.from_json(made.arguments)
             content.append({"type": "tool_use", "id": made.id, "name": made.name, "input": arguments})
-        said = {"stop_reason": stop_reason(result), "stop_sequence": None, "usage": _usage(result)}
+        said = {"stop_reason": stop_reason(result), "stop_sequence": result.stop_text, "usage": _usage(result)}
         return self._head(content) | said | {"bethink": extension(result)}
 
     def _head(self, content: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

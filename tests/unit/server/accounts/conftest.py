@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 
@@ -72,7 +72,7 @@ def cluster() -> Iterator[Path]:
         _wait_for(folder)
         yield folder
     finally:
-        server.send_signal(signal.SIGINT)
+        server.send_signal(signal.SIGQUIT)  # at once: what it holds is thrown away
         server.wait(30)
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -88,19 +88,22 @@ def _wait_for(folder: Path) -> None:
             time.sleep(0.1)
 
 
-_numbers = count()
-
-
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A database that nobody has used, on each kind of server."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'accounts.db'}"
-    folder: Path = request.getfixturevalue("cluster")
-    name = f"test{next(_numbers)}"
-    with psycopg.connect(host=str(folder), user="bethink", dbname="postgres", autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}".encode())
-    return f"postgresql://bethink@/{name}?host={folder}"
+    return str(request.getfixturevalue("postgresql_url"))
+
+
+@pytest.fixture
+def postgresql_url(cluster: Path) -> str:
+    """One database for all tests, emptied for each: making one takes longer than most tests."""
+    with psycopg.connect(host=str(cluster), user="bethink", dbname="postgres", autocommit=True) as connection:
+        connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+        connection.execute("DROP SCHEMA public CASCADE")
+        connection.execute("CREATE SCHEMA public")
+    return f"postgresql://bethink@/postgres?host={cluster}"
 
 
 @pytest.fixture
@@ -116,7 +119,8 @@ def line() -> Callable[..., UsageLine]:
 
     def make(request_id: str = "", model: str = "m", finished_s: float = NOVEMBER_S, **counts: int) -> UsageLine:
         counts = counts or {"input_tokens": 100, "cached_tokens": 20, "thinking_tokens": 40, "answer_tokens": 10}
-        return UsageLine(request_id or f"r{next(numbers)}", model, "openai", "ok", int(finished_s * 1e6), **counts)
+        name = request_id or f"r{next(numbers)}"
+        return replace(UsageLine(name, model, "openai", "ok", int(finished_s * 1e6)), **counts)
 
     return make
 

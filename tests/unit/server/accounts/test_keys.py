@@ -204,6 +204,22 @@ def test_a_user_is_made_with_their_first_key(accounts: Accounts) -> None:
     assert [(user.name, user.workspace, user.n_keys) for user in users] == [("Ann", "default", 1)]
 
 
+def test_somebody_who_leaves_loses_every_key(accounts: Accounts) -> None:
+    accounts.directory.create_workspace("other")
+    made = [accounts.directory.create_key(name, user="Ann") for name in ("a", "b")]
+    made.append(accounts.directory.create_key("c", user="Ann", workspace="other"))
+    stays = accounts.directory.create_key("d", user="Bob")
+    assert {key.name for key in accounts.directory.revoke_user("Ann", "default")} == {"a", "b"}
+    assert [key.name for key in accounts.directory.revoke_user("Ann")] == ["c"]
+    assert accounts.directory.revoke_user("Ann") == []
+    for new in made:
+        with pytest.raises(RevokedKey):
+            accounts.identify(new.secret)
+    accounts.identify(stays.secret)
+    with pytest.raises(UnknownAccount, match="no user 'ann'"):
+        accounts.directory.revoke_user("ann")
+
+
 def test_limits_are_changed_as_a_whole(accounts: Accounts) -> None:
     accounts.directory.create_key("ci", limits=Limits(requests_per_minute=60))
     assert accounts.directory.change_key("ci", limits=Limits(concurrency=2)).limits == Limits(concurrency=2)

@@ -1,7 +1,7 @@
 """Requests with random knobs of every dialect, and the clauses of the contract that each answer must hold.
 
-A request is drawn from a seed. Most of what is drawn can be honoured; some of it contradicts itself or the model, and must
-be refused by name. Used by the tests, and by bench/knobs.py for many more.
+A request is drawn from a seed. Most of what is drawn can be honoured; some of it contradicts itself or the model, and
+must be refused by name. Used by the tests, and by bench/knobs.py for many more.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Drawn:
         for name, value in knobs.items():
             there = self.body.get(name)
             if isinstance(there, dict) and isinstance(value, dict) and not there.keys() & value.keys():
-                self.body[name] = {**there, **value}  # pyright: ignore[reportUnknownMemberType]  # any JSON
+                self.body[name] = {**there, **value}
             elif name in self.body:
                 return False
             else:
@@ -151,12 +151,17 @@ def _told(drawn: Drawn, rng: random.Random) -> None:
     )
 
 
+NONSENSE: tuple[dict[str, Any], ...] = (
+    {"reasoning_effort": "huge"},
+    {"no_such": 1},
+    {"thinking_budget": -3},
+    {"think": []},
+    {"bethink": 5},
+)
+
+
 def _nonsense(drawn: Drawn, rng: random.Random) -> None:
-    drawn.wish(
-        **rng.choice(
-            ({"reasoning_effort": "huge"}, {"no_such": 1}, {"thinking_budget": -3}, {"think": []}, {"bethink": 5})
-        )
-    )
+    drawn.wish(**rng.choice(NONSENSE))
 
 
 WISHES: tuple[Callable[[Drawn, random.Random], None], ...] = (

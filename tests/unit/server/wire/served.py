@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from starlette.applications import Starlette
 
 from bethink.engine.scripted import Context, Line, Script, ScriptedEngine, scripted_tokenizer
 from bethink.model import Model, stop_ids
 from bethink.profiles import Profile, load_profiles
 from bethink.prompt import Template, Tokenizer
 from bethink.server.app import Surroundings, create_app
+from bethink.server.batches.runner import Batches
 from bethink.server.dialects import dialects_of
 from bethink.server.pool import Pool
 from bethink.server.response_store import ResponseStore
@@ -51,6 +53,11 @@ class Served:
     client: httpx.AsyncClient
     model: Model
     service: Service
+    app: Starlette
+
+    @property
+    def batches(self) -> Batches:
+        return self.app.state.batches
 
     @property
     def engine(self) -> ScriptedEngine:
@@ -99,10 +106,23 @@ async def serving(
     pool = Pool(load=lambda _: model, known=lambda: ("scripted",), default="scripted")
     service = Service(pool)
     app = create_app(service, Surroundings(home=home))
-    async with app.router.lifespan_context(app):
-        transport = httpx.ASGITransport(app=app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
-            yield Served(client, model, service)
+    async with app.router.lifespan_context(app), _asking(app) as client:
+        yield Served(client, model, service, app)
+
+
+@asynccontextmanager
+async def serving_model(model: Model) -> AsyncGenerator[Served]:
+    """The server over a model that stays open afterwards."""
+    pool = Pool(load=lambda _: model, known=lambda: ("scripted",), default="scripted")
+    pool.add("scripted", model)
+    service = Service(pool)
+    app = create_app(service)
+    async with _asking(app) as client:
+        yield Served(client, model, service, app)
+
+
+def _asking(app: Starlette) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://127.0.0.1")
 
 
 def says(*answers: str) -> Script:

@@ -149,22 +149,25 @@ async def test_a_choice_of_tools_means_what_it_says(choice: dict[str, str], mean
     assert request.tool_choice == meaning
 
 
+WRONG: list[tuple[dict[str, Any], int, str]] = [
+    ({"max_tokens": None}, 400, "invalid_request_error"),
+    ({"model": "gpt-9"}, 404, "not_found_error"),
+    ({"messages": []}, 400, "invalid_request_error"),
+    ({"tool_choice": {"type": "tool", "name": "f"}}, 400, "invalid_request_error"),
+    ({"mcp_servers": [{}]}, 400, "invalid_request_error"),
+    ({"max_tokens": 10**9}, 400, "invalid_request_error"),
+    ({"messages": [{"role": "user", "content": [{"type": "image", "source": {}}]}]}, 400, "invalid_request_error"),
+    (
+        {"messages": [{"role": "user", "content": [{"type": "tool_use", "id": "a", "name": "f", "input": {}}]}]},
+        400,
+        "invalid_request_error",
+    ),
+]
+
+
 @pytest.mark.parametrize(
     ("change", "status", "kind"),
-    [
-        ({"max_tokens": None}, 400, "invalid_request_error"),
-        ({"model": "gpt-9"}, 404, "not_found_error"),
-        ({"messages": []}, 400, "invalid_request_error"),
-        ({"tool_choice": {"type": "tool", "name": "f"}}, 400, "invalid_request_error"),
-        ({"mcp_servers": [{}]}, 400, "invalid_request_error"),
-        ({"max_tokens": 10**9}, 400, "invalid_request_error"),
-        ({"messages": [{"role": "user", "content": [{"type": "image", "source": {}}]}]}, 400, "invalid_request_error"),
-        (
-            {"messages": [{"role": "user", "content": [{"type": "tool_use", "id": "a", "name": "f", "input": {}}]}]},
-            400,
-            "invalid_request_error",
-        ),
-    ],
+    WRONG,
 )
 async def test_errors_have_anthropics_shape(change: dict[str, Any], status: int, kind: str) -> None:
     body = {key: value for key, value in (ASKED | change).items() if value is not None}
@@ -187,6 +190,16 @@ async def test_tokens_are_counted_as_the_request_will_count_them() -> None:
         counted = await served.post(f"{PATH}/count_tokens", asked)
         told = await served.post(PATH, asked | {"max_tokens": 600})
     assert counted == {"input_tokens": told["usage"]["input_tokens"]}
+
+
+async def test_a_stop_sequence_is_named() -> None:
+    asked = ASKED | {"stop_sequences": ["nowhere", " is"]}
+    async with serving() as served:
+        whole = await served.post(PATH, asked)
+        events = await served.events(PATH, asked)
+    assert (whole["stop_reason"], whole["stop_sequence"]) == ("stop_sequence", " is")
+    assert whole["content"][-1] == {"type": "text", "text": "It"}
+    assert events[-2]["delta"] == {"stop_reason": "stop_sequence", "stop_sequence": " is"}
 
 
 async def test_headers_of_anthropics_clients_are_taken() -> None:

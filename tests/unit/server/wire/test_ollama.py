@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
@@ -12,7 +13,7 @@ from bethink.server.asks import BadField
 from bethink.server.ollama_words import seconds_of
 from bethink.server.wire.ollama_chat import OllamaChat
 from bethink.server.wire.ollama_generate import OllamaGenerate
-from bethink.types import Completion
+from bethink.types import Completion, Request
 from tests.unit.server.wire.served import ANSWER, THOUGHT, serving
 
 pytestmark = pytest.mark.anyio
@@ -166,7 +167,9 @@ def test_results_find_their_calls_by_order_and_by_name() -> None:
         {"role": "tool", "content": "2", "tool_name": "add"},
         {"role": "tool", "content": "3"},
     ]
-    messages = OllamaChat().read(_json({"messages": turns, "tools": TOOLS}))[0].request.messages
+    request = OllamaChat().read(_json({"messages": turns, "tools": TOOLS}))[0].request
+    assert isinstance(request, Request)
+    messages = request.messages
     ids = [call.id for call in messages[1].tool_calls]
     assert [message.tool_call_id for message in messages[2:]] == [ids[1], ids[0], ids[2]]
 
@@ -191,6 +194,4 @@ async def test_embeddings_are_refused_in_the_dialects_words_and_never_made_up(pa
 
 
 def _json(value: Any) -> bytes:
-    import pydantic_core
-
-    return pydantic_core.to_json(value)
+    return json.dumps(value).encode()
