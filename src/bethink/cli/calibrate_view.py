@@ -9,8 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bethink.cli.terminal import Terminal, one_row
-from bethink.evals.calibration_page import spends
-from bethink.evals.page import interval, percent
+from bethink.evals.page import interval, percent, spends
 from bethink.evals.results import REPORT
 from bethink.thinking.calibration import Calibration
 from bethink.types import EFFORTS

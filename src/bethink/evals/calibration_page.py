@@ -11,7 +11,7 @@ from bethink.evals.arms import NEVER
 from bethink.evals.calibrate import Findings
 from bethink.evals.candidates import SIZES, Samples, n_paths_of, tried
 from bethink.evals.chart import Point, cost_chart, coverage_chart, reliability_chart
-from bethink.evals.page import facts, frame, grid, interval, percent
+from bethink.evals.page import facts, frame, grid, interval, percent, spends, stops
 from bethink.evals.stats import accuracy, chance_error, coverage, reliability
 from bethink.thinking.calibration import Calibration, Chosen
 from bethink.thinking.spend import Spend
@@ -29,26 +29,6 @@ def calibration_page(findings: Findings) -> str:
 {_belief(findings)}
 {_foot(calibration)}"""
     return frame(f"{calibration.model} · bethink calibrate", body)
-
-
-def spends(spend: Spend) -> str:
-    """A setting in words."""
-    thought = {0: "no thought", -1: "any thought"}.get(spend.budget, f"{spend.budget:,} tokens of thought")
-    if spend.paths == 1:
-        return f"one path, {thought}"
-    is_whole = spend.rule is not None and spend.rule.confidence > 1
-    return f"{'' if is_whole else 'up to '}{spend.paths} paths, {thought}"
-
-
-def stops(spend: Spend) -> str:
-    """When the vote of a setting ends."""
-    rule = spend.rule
-    if spend.paths == 1:
-        return ""
-    if rule is None or rule.confidence > 1:
-        return "all paths vote"
-    gives_up = f", or under {100 * rule.futile_share:.0f} % after {rule.futile_after}"
-    return f"{100 * rule.confidence:.0f} % decided{gives_up if rule.futile_after <= spend.paths else ''}"
 
 
 def _head(c: Calibration) -> str:

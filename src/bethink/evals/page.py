@@ -1,4 +1,4 @@
-"""What every page of the evaluation is made of: the frame, tables, facts, and how shares are written.
+"""What every page of the evaluation is made of: the frame, tables, facts, and how shares and settings are written.
 
 No scripts and no outside resources (the frame forbids them to itself). What is put into it is escaped by whoever puts
 it there.
@@ -10,6 +10,9 @@ from collections.abc import Sequence
 from html import escape
 from importlib import resources
 from typing import Protocol
+
+from bethink.thinking.spend import Spend
+from bethink.thinking.vote import VoteRule
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
@@ -60,3 +63,23 @@ def points(value: float) -> str:
 def span(found: Spanned) -> str:
     """The interval of a difference."""
     return f"{points(found.low)} to {points(found.high)}"
+
+
+def spends(spend: Spend) -> str:
+    """A setting in words."""
+    thought = {0: "no thought", -1: "any thought"}.get(spend.budget, f"{spend.budget:,} tokens of thought")
+    if spend.paths == 1:
+        return f"one path, {thought}"
+    is_whole = (spend.rule or VoteRule()).confidence > 1
+    return f"{'' if is_whole else 'up to '}{spend.paths} paths, {thought}"
+
+
+def stops(spend: Spend) -> str:
+    """When the vote of a setting ends."""
+    rule = spend.rule or VoteRule()
+    if spend.paths == 1:
+        return ""
+    if rule.confidence > 1:
+        return "all paths vote"
+    gives_up = f", or under {100 * rule.futile_share:.0f} % after {rule.futile_after}"
+    return f"{100 * rule.confidence:.0f} % decided{gives_up if rule.futile_after <= spend.paths else ''}"

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -36,7 +37,8 @@ ENOUGH, USUAL_TOKENS = 60, 300
 """So many questions should fit into the time, with paths of so many tokens; if they do not, they get fewer paths."""
 SLOWEST = 0.25
 """The longest thought may take this share of the time; if not, thoughts get a smaller budget."""
-PILOT_TOKENS = 48
+PILOT_TOKENS, PILOT_SHARE = 48, 0.05
+"""How fast the model is here shows in so many tokens a path, or in that share of the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +64,14 @@ def fitting(tokens_per_s: float, parallel: int, seconds: float, n_paths: int | N
     return Shape(n_paths or next((n for n in N_PATHS if n <= most), N_PATHS[-1]), budget)
 
 
+def together(tokens_per_s: float, parallel: int, seconds: float) -> int:
+    """How many paths run at once: fewer where each would be so slow that none came to its end."""
+    return max(N_PATHS[-1], min(parallel, int(SLOWEST * seconds * tokens_per_s / BUDGETS[-1])))
+
+
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """`n_paths` None: what the folder has, else what fits into `seconds`; `parallel` paths run at once."""
+    """`n_paths` None: what the folder has, else what fits into `seconds`; at most `parallel` paths run at once."""
 
     task: AnswerTask
     model: Model
@@ -81,7 +88,9 @@ class Survey:
         model.traces = model.calibration = None
         try:
             warm_up()
-            order = Order(self._settled().arms, parallel=self.parallel)
+            speed = asyncio.run(self._tokens_per_s())
+            parallel = together(speed, self.parallel, self.seconds)
+            order = Order(self._settled(speed).arms, parallel=parallel)
             settings = settings_of(self.task, order, model)
             self._refuse_others(settings)
             with ResultFolder.open(self.folder, settings) as folder:
@@ -97,9 +106,9 @@ class Survey:
             except UsageError as error:
                 raise UsageError(str(error), "give --force to begin afresh, or the same questions to go on") from None
 
-    def _settled(self) -> Shape:
+    def _settled(self, tokens_per_s: float) -> Shape:
         if not (self.folder / SETTINGS).exists():
-            return fitting(asyncio.run(self._tokens_per_s()), self.parallel, self.seconds, self.n_paths)
+            return fitting(tokens_per_s, self.parallel, self.seconds, self.n_paths)
         there = shape_of(self.folder)
         if self.n_paths not in (None, there.n_paths):
             hint = "leave --paths out to go on, or give --force to begin afresh"
@@ -111,14 +120,23 @@ class Survey:
         request = Request((Message("user", self.task.example(0).question),))
         ids = self.model.prompt(request, is_thinking=True, comparable=True).ids
 
+        n_tokens = 0
+
         async def path(seed: int) -> None:
+            nonlocal n_tokens
             sampling = Sampling(temperature=0.7, seed=seed, max_tokens=PILOT_TOKENS)
-            async for _ in self.model.engine.start(ids, sampling):
-                pass
+            stream = self.model.engine.start(ids, sampling)
+            try:
+                async for _ in stream:
+                    n_tokens += 1
+            finally:
+                stream.cancel()
 
         began = time.monotonic()
-        await asyncio.gather(*(path(seed) for seed in range(self.parallel)))
-        return self.parallel * PILOT_TOKENS / max(time.monotonic() - began, 1e-6)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PILOT_SHARE * self.seconds):
+                await asyncio.gather(*(path(seed) for seed in range(self.parallel)))
+        return max(1, n_tokens) / max(time.monotonic() - began, 1e-6)
 
     async def _sample(
         self, folder: ResultFolder, order: Order, ends_at: float, on_line: Callable[[Line], None]
@@ -133,8 +151,8 @@ class Survey:
             return time.monotonic() + (fmean(latencies) if latencies else 0.0) < ends_at
 
         n_paths = sum(arm.paths or 1 for arm in order.arms) / len(order.arms)
-        n_open = 2 + int(1.5 * self.parallel / n_paths)
-        runner = Runner(self.task, self.model, folder, None, self.parallel, heard, n_open)
+        n_open = 2 + int(1.5 * order.parallel / n_paths)
+        runner = Runner(self.task, self.model, folder, None, order.parallel, heard, n_open)
         todo = units(self.task, order.arms, order.indices(self.task), order.seeds)
         try:
             async with asyncio.timeout_at(asyncio.get_running_loop().time() + ends_at - time.monotonic()):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from bethink.errors import UsageError
 from bethink.evals.mixture import open_questions
 from bethink.evals.results import RESULTS, SETTINGS, Line, PathLine
-from bethink.evals.surveying import BUDGETS, N_PATHS, Shape, fitting, read_samples, shape_of
+from bethink.evals.surveying import BUDGETS, N_PATHS, Shape, fitting, read_samples, shape_of, together
 
 
 def test_a_fast_model_with_time_gets_all_paths_and_long_thoughts() -> None:
@@ -23,6 +23,12 @@ def test_a_slow_model_gets_fewer_paths_and_shorter_thoughts() -> None:
     assert fitting(150.0, 32, 1200) == Shape(8, 1024)
     assert fitting(20.0, 32, 120) == Shape(4, 512)
     assert fitting(20.0, 32, 120, n_paths=6).n_paths == 6
+
+
+def test_where_paths_together_would_all_be_cut_off_fewer_run_at_once() -> None:
+    assert together(450.0, 32, 1200) == 32
+    assert together(60.0, 32, 300) == 8
+    assert together(5.0, 32, 60) == 4
 
 
 @given(st.floats(0.001, 1e6), st.integers(1, 256), st.floats(0.1, 1e6))
