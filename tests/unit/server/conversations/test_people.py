@@ -160,3 +160,47 @@ async def test_the_picture_of_a_trace_may_run_and_reach_nothing(company: Company
     assert "<script" not in response.text
     assert "It is 4." in response.text
     assert (await bob.http.get("/api/traces/..%2f..%2faccounts")).status_code == 404
+
+
+async def test_an_administrator_makes_changes_and_ends_keys(company: Company) -> None:
+    ada = await company.logged_in("ada")
+    body = {"name": "cara", "user": "cara", "limits": {"concurrency": 2}, "expires": "2099-01-01T00:00:00Z"}
+    made = await ada.post("/api/keys", body)
+    changed = await ada.http.patch(f"/api/keys/{made['key']['id']}", json={"tokens_per_month": 1000})
+    company.keys["cara"] = made["secret"]
+    cara = await company.logged_in("cara")
+    assert (await cara.get("/api/me"))["user"] == "cara"
+    assert changed.json()["key"]["limits"]["tokens_per_month"] == 1000
+    assert (await ada.http.delete(f"/api/keys/{made['key']['id']}")).json()["key"]["state"] == "revoked"
+    assert (await cara.http.get("/api/me")).status_code == 401
+    listed = (await ada.get("/api/keys"))["keys"]
+    assert {key["name"]: key["state"] for key in listed} == {"ada": "active", "bob": "active", "cara": "revoked"}
+    assert made["secret"] not in str(listed)
+
+
+async def test_usage_is_ones_own_unless_one_administers(company: Company) -> None:
+    ada, bob = await company.logged_in("ada"), await company.logged_in("bob")
+    for client in (ada, bob, bob):
+        await client.answer(await client.new(), "What is 2 + 2?", paths=1)
+    await until(lambda: len(list(company.accounts.rows())) == 3)
+    by_key = (await ada.get("/api/usage", by="key"))["rows"]
+    own = (await bob.get("/api/usage", by="key"))["rows"]
+    assert {row["name"]: row["n_requests"] for row in by_key} == {"ada": 1, "bob": 2}
+    assert {row["name"]: row["n_requests"] for row in own} == {"bob": 2}
+    assert own[0]["total_tokens"] > own[0]["thinking_tokens"] > 0
+    assert (await bob.get("/api/usage", since="2099-01-01"))["rows"] == []
+
+
+async def test_keys_are_no_business_of_others_and_nonsense_is_refused(company: Company) -> None:
+    ada, bob = await company.logged_in("ada"), await company.logged_in("bob")
+    refused = [
+        await bob.http.get("/api/keys"),
+        await bob.http.post("/api/keys", json={"name": "mine", "scopes": ["admin"]}),
+        await bob.http.delete(f"/api/keys/{company.ids['ada']}"),
+        await ada.http.post("/api/keys", json={"name": "x", "scopes": []}),
+        await ada.http.post("/api/keys", json={"name": "bob"}),
+        await ada.http.delete("/api/keys/nope"),
+        await ada.http.get("/api/usage", params={"by": "request"}),
+        await ada.http.get("/api/usage", params={"since": "yesterday"}),
+    ]
+    assert [response.status_code for response in refused] == [403, 403, 403, 400, 409, 404, 400, 400]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.routing import Route
 
-from bethink.server.routes.page import conversations, files, login, me, models, nodes, traces
+from bethink.server.routes.page import conversations, files, keys, login, me, models, nodes, traces
 from bethink.server.routes.page.answering import Handler, answered
 
 NAMES = frozenset(
@@ -40,6 +40,11 @@ def page_routes() -> list[Route]:
         ("DELETE", "/api/jobs/{job}", models.cancel_job),
         ("GET", "/api/traces/{id}", traces.show_trace),
         ("GET", "/api/traces/{id}/page", traces.draw_trace),
+        ("GET", "/api/usage", keys.show_usage),
+        ("GET", "/api/keys", keys.list_keys),
+        ("POST", "/api/keys", keys.create_key),
+        ("PATCH", "/api/keys/{id}", keys.change_key),
+        ("DELETE", "/api/keys/{id}", keys.revoke_key),
         ("POST", "/api/files", files.send_file),
         ("GET", "/api/nodes/{node}/events", nodes.follow),
         ("POST", "/api/nodes/{node}/answer_now", nodes.answer_now),
