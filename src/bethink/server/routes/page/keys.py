@@ -12,7 +12,7 @@ from starlette.requests import Request as Http
 from starlette.responses import Response
 
 from bethink.errors import UnknownAccount, UsageError
-from bethink.server.accounts import DEFAULT_SCOPES, Accounts, Key, Scope, UsageRow, as_time, as_us
+from bethink.server.accounts import DEFAULT_SCOPES, Accounts, By, Key, Scope, UsageRow, as_time, as_us
 from bethink.server.accounts import Limits as KeyLimits
 from bethink.server.accounts.usage import GROUPS
 from bethink.server.accounts.values import MAX_COUNT, MAX_NAME, Clock
@@ -88,7 +88,8 @@ async def show_usage(http: Http) -> Response:
     """Sums `by` day, key, user, model or workspace, `since` a moment. Who is no administrator sees their own key's."""
     accounts, who = _accounts(http), principal_of(http)
     given = http.query_params.get("by", "day")
-    by = next((group for group in GROUPS if group == given and group != "request"), None)
+    groups: dict[str, By] = {group: group for group in GROUPS if group != "request"}
+    by = groups.get(given)
     if by is None:
         raise BadField("by", f"by is {given[:40]!r}", "day, key, user, model or workspace")
     key = None if who.has("admin") else who.key_id
