@@ -1,0 +1,171 @@
+/** What the server says under `/api`, as TypeScript reads it. Moments are ISO 8601, times seconds. */
+
+export type Effort = 'auto' | 'none' | 'low' | 'medium' | 'high' | 'max';
+export type Check = 'auto' | 'none' | 'math' | 'code';
+export type ClosedBy = 'natural' | 'budget' | 'deadline' | 'loop' | 'converged' | 'user';
+export type Status = 'queued' | 'running' | 'done' | 'failed' | 'stopped';
+export type Phase = 'thinking' | 'answer';
+
+export interface Settings {
+  model: string | null;
+  effort: Effort;
+  budget: number | null;
+  within_s: number | null;
+  paths: number | null;
+  check: Check;
+  temperature: number | null;
+  system: string | null;
+}
+
+export interface Me {
+  user: string | null;
+  workspace: string | null;
+  is_local: boolean;
+  is_admin: boolean;
+  version: string;
+  default_model: string | null;
+  models: { name: string; is_loaded: boolean }[];
+}
+
+export interface FileRef {
+  id: string;
+  name: string;
+  kind: string;
+  chars: number;
+  cut: string | null;
+}
+
+export interface Vote {
+  answer: string;
+  count: number;
+}
+
+export interface Verdict {
+  kind: string;
+  passed: boolean | null;
+  extracted: string | null;
+  why: string;
+  agreement: number | null;
+  probability?: number | null;
+  votes: Vote[];
+}
+
+export interface Usage {
+  prompt_tokens?: number;
+  thinking_tokens: number;
+  answer_tokens: number;
+  probe_tokens: number;
+  discarded_tokens: number;
+  completion_tokens?: number;
+}
+
+export interface PathResult {
+  index: number;
+  thinking: string;
+  answer: string;
+  extracted: string | null;
+  closed_by: ClosedBy;
+  is_cancelled: boolean;
+  passed?: boolean | null;
+  why?: string;
+  usage: Usage;
+}
+
+export interface Result {
+  closed_by: ClosedBy;
+  finish_reason: string;
+  verdict: Verdict;
+  usage: Usage;
+  timing: { first_token_s: number | null; first_answer_token_s: number | null; total_s: number; tokens_per_s: number; load_s?: number };
+  model: string | { name: string; sha256: string };
+  engine: string;
+  seed: number;
+  trace_id: string;
+  paths: PathResult[];
+}
+
+export interface Failure {
+  code: string;
+  message: string;
+  hint: string | null;
+}
+
+export interface Node {
+  id: string;
+  parent: string | null;
+  role: 'user' | 'assistant';
+  content: string;
+  thinking: string | null;
+  files: FileRef[];
+  status: Status;
+  settings: Partial<Settings> | null;
+  result: Result | null;
+  error: Failure | null;
+  created: string;
+}
+
+export interface Heading {
+  id: string;
+  title: string;
+  created: string;
+  updated: string;
+  model: string | null;
+  n_turns: number;
+  snippet?: string | null;
+}
+
+export interface Conversation extends Heading {
+  leaf: string | null;
+  nodes: Node[];
+}
+
+export interface ShownPath {
+  index: number;
+  phase: Phase;
+  thinking: string;
+  answer: string;
+  n_thinking: number;
+  n_answer: number;
+  closed_by: ClosedBy | null;
+  is_done: boolean;
+  is_cancelled: boolean;
+  extracted: string | null;
+  passed: boolean | null;
+}
+
+export interface Start {
+  prompt_tokens: number | null;
+  budget: number | null;
+  effort: Effort | null;
+  notes: string[] | null;
+}
+
+export type StreamEvent =
+  | ({ type: 'snapshot'; n_paths: number | null; paths: ShownPath[]; votes: Vote[]; n_running: number | null } & Start)
+  | ({ type: 'started'; paths: number } & Start)
+  | { type: 'delta'; path: number; phase: Phase; text: string; n_tokens: number }
+  | { type: 'rolled_back'; path: number; keep_chars: number; cause: string }
+  | { type: 'closed'; path: number; closed_by: ClosedBy; n_tokens: number }
+  | {
+      type: 'path';
+      index: number;
+      answer: string;
+      extracted: string | null;
+      is_cancelled: boolean;
+      passed: boolean | null;
+      votes: Vote[];
+      n_running: number;
+    }
+  | { type: 'finished'; node: Node }
+  | { type: 'failed'; error: Failure; node?: Node };
+
+export interface ModelCard {
+  name: string;
+  is_loaded?: boolean;
+  is_pulled?: boolean;
+  size_bytes?: number | null;
+  licence?: string | null;
+  fit?: string | { fits?: boolean; why?: string } | null;
+  note?: string | null;
+  [more: string]: unknown;
+}

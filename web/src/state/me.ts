@@ -1,0 +1,35 @@
+/** Who is here, and what the server can run. */
+
+import { signal } from '@preact/signals';
+import { call, get, post, whenLocked } from '../api';
+import type { Me } from '../contract';
+import { refresh } from './list';
+
+export const me = signal<Me | null>(null);
+export const isLocked = signal(false);
+export const isAway = signal(false);
+
+whenLocked(() => {
+  isLocked.value = true;
+});
+
+export async function load(): Promise<void> {
+  try {
+    me.value = await get<Me>('/api/me');
+    isAway.value = isLocked.value = false;
+  } catch {
+    isAway.value = !isLocked.value;
+    if (isAway.value) setTimeout(() => void load(), 2000);
+  }
+}
+
+export async function login(key: string): Promise<void> {
+  await call('POST', '/api/login', { key });
+  await load();
+  await refresh();
+}
+
+export async function logout(): Promise<void> {
+  await post('/api/logout');
+  location.assign('/');
+}

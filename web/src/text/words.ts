@@ -1,0 +1,122 @@
+/** What the page says of an answer, in words that need no manual. Never more certain than the evidence. */
+
+import type { ClosedBy, Node, PathResult, Result, Verdict } from '../contract';
+
+const CLOSED: Record<ClosedBy, string> = {
+  natural: 'ended by itself',
+  budget: 'cut at its budget',
+  deadline: 'cut by its deadline',
+  loop: 'was going in circles, so it was ended',
+  converged: 'had settled on its answer, so it was ended',
+  user: 'ended by you',
+};
+export const closedWords = (by: ClosedBy): string => CLOSED[by] ?? by;
+
+export const number = (n: number): string => Math.round(n).toLocaleString('en');
+export const seconds = (s: number): string => (s < 9.95 ? `${s.toFixed(1)} s` : s < 90 ? `${Math.round(s)} s` : `${Math.floor(s / 60)} min ${Math.round(s % 60)} s`);
+export const plural = (n: number, one: string, many = `${one}s`): string => `${number(n)} ${n === 1 ? one : many}`;
+export const short = (text: string, most = 60): string => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
+
+export function bytes(n: number): string {
+  return n >= 1e9 ? `${(n / 1e9).toFixed(1)} GB` : n >= 1e6 ? `${Math.round(n / 1e6)} MB` : `${Math.max(1, Math.round(n / 1e3))} kB`;
+}
+
+export function when(moment: string, now = new Date()): string {
+  const at = new Date(moment);
+  const days = Math.floor((startOfDay(now) - startOfDay(at)) / 864e5);
+  if (days <= 0) return 'Today';
+  if (days === 1) return 'Yesterday';
+  if (days < 7) return 'This week';
+  return at.toLocaleDateString('en', at.getFullYear() === now.getFullYear() ? { month: 'long' } : { month: 'long', year: 'numeric' });
+}
+const startOfDay = (at: Date): number => new Date(at.getFullYear(), at.getMonth(), at.getDate()).getTime();
+
+export type Sureness = 'proven' | 'sure' | 'unsure' | 'refuted' | 'unchecked';
+
+export interface Said {
+  sureness: Sureness;
+  /** Three words at most. */
+  badge: string;
+  /** One sentence with the evidence. */
+  line: string;
+}
+
+export function verdictWords(result: Result): Said {
+  const verdict = result.verdict;
+  const n = result.paths.filter((path) => !path.is_cancelled).length;
+  if (verdict.kind === 'vote' && n > 1) return voteWords(verdict, n);
+  if (verdict.kind === 'none' || (verdict.kind === 'vote' && verdict.passed === null))
+    return { sureness: 'unchecked', badge: 'Not checked', line: 'A single line of thought, with nothing to compare it with.' };
+  const how = { math: 'Checked as mathematics', code: 'Checked by running it', schema: 'Checked against the schema' }[verdict.kind] ?? 'Checked';
+  const why = sentence(verdict.why);
+  if (verdict.passed === true) return { sureness: 'proven', badge: 'Checked, holds', line: `${how}: ${why}` };
+  if (verdict.passed === false) return { sureness: 'refuted', badge: 'Checked, fails', line: `${how}: ${why}` };
+  return { sureness: 'unsure', badge: 'Unsure', line: `Could not be checked: ${why}` };
+}
+
+function voteWords(verdict: Verdict, n: number): Said {
+  const first = verdict.votes[0]?.count ?? 0;
+  const answer = verdict.extracted ? `: ${short(verdict.extracted)}` : '';
+  const share = verdict.agreement ?? first / n;
+  if (first <= 1) return { sureness: 'unsure', badge: 'Unsure', line: `The ${n} paths scatter: no two came to the same answer.` };
+  const line = `${first} of ${n} paths agree${answer}`;
+  if (verdict.passed !== true) return { sureness: 'unsure', badge: 'Unsure', line: `Only ${line}. The others went elsewhere.` };
+  if (share >= 0.85) return { sureness: 'sure', badge: 'Sure', line: first === n ? `All ${n} paths agree${answer}` : line };
+  return { sureness: 'sure', badge: 'Fairly sure', line };
+}
+
+const sentence = (text: string): string => (text ? text.charAt(0).toUpperCase() + text.slice(1) : 'no reason was given');
+
+export function thoughtWords(result: Result): string {
+  const own = decisive(result);
+  const n = own?.usage.thinking_tokens ?? result.usage.thinking_tokens;
+  return n === 0 ? 'Answered without thinking' : `Thought for ${plural(n, 'token')} · ${closedWords(own?.closed_by ?? result.closed_by)}`;
+}
+
+/** The path whose answer was taken: the first that gave it. */
+function decisive(result: Result): PathResult | undefined {
+  const { extracted } = result.verdict;
+  return result.paths.find((path) => !path.is_cancelled && path.extracted === extracted) ?? result.paths[0];
+}
+
+export function spentWords(result: Result): string[] {
+  const { usage, timing } = result;
+  const n = usage.completion_tokens ?? usage.thinking_tokens + usage.answer_tokens + usage.probe_tokens + usage.discarded_tokens;
+  const words = [plural(n, 'token'), seconds(timing.total_s), `${timing.tokens_per_s.toFixed(timing.tokens_per_s < 10 ? 1 : 0)} tokens/s`];
+  if (usage.discarded_tokens > 0) words.push(`${number(usage.discarded_tokens)} discarded`);
+  return words;
+}
+
+export function modelName(node: Node): string {
+  const model = node.result?.model;
+  return (typeof model === 'string' ? model : model?.name) ?? node.settings?.model ?? 'the default model';
+}
+
+export const EFFORTS = [
+  ['auto', 'Auto'],
+  ['none', 'Not at all'],
+  ['low', 'A little'],
+  ['medium', 'Some'],
+  ['high', 'Hard'],
+  ['max', 'As hard as it can'],
+] as const;
+
+export const CHECKS = [
+  ['auto', 'Auto'],
+  ['none', 'None'],
+  ['math', 'As mathematics'],
+  ['code', 'By running code'],
+] as const;
+
+/** The settings of an answer in a line, for comparing. */
+export function settingsWords(node: Node): string {
+  const { effort, budget, within_s, paths, check, temperature } = node.settings ?? {};
+  const words = [modelName(node)];
+  if (effort && effort !== 'auto') words.push(effort === 'none' ? 'no thinking' : `${effort} effort`);
+  if (budget != null) words.push(`${number(budget)} tokens of thought`);
+  if (within_s != null) words.push(`within ${seconds(within_s)}`);
+  if (paths != null) words.push(plural(paths, 'path'));
+  if (check && check !== 'auto') words.push(check === 'none' ? 'no check' : `check: ${check}`);
+  if (temperature != null) words.push(`temperature ${temperature}`);
+  return words.join(' · ');
+}

@@ -1,0 +1,145 @@
+/** One message: a question that can be edited, or an answer with its thought, its evidence and its cost. */
+
+import { memo } from './memo';
+import { useState } from 'preact/hooks';
+import type { FileRef, Node } from '../contract';
+import { again, ask, childrenOf, heading, isOpen, showBranch, siblingsOf, streamOf } from '../state/conversation';
+import { notify } from '../state/notices';
+import { knobs } from '../state/preferences';
+import { go } from '../state/route';
+import { copyText } from '../text/code';
+import { number } from '../text/words';
+import { Answer } from './answer';
+import { IconButton, Icon } from './icons';
+import { useNear } from './near';
+
+export const Message = memo(function Message({ node, isLast }: { node: Node; isLast: boolean }) {
+  const { element, isNear } = useNear<HTMLElement>(isLast || isOpen(node));
+  const who = node.role === 'user' ? 'You' : 'The model';
+  return (
+    <article class={`message is-${node.role}`} ref={element} tabIndex={-1} aria-label={who} data-node={node.id}>
+      {!isNear ? <div class="far">{node.content}</div> : node.role === 'user' ? <Question node={node} /> : <FullAnswer node={node} />}
+    </article>
+  );
+});
+
+function Question({ node }: { node: Node }) {
+  const [draft, setDraft] = useState<string | null>(null);
+  if (draft !== null) return <QuestionEditor node={node} draft={draft} onChange={setDraft} />;
+  const answers = childrenOf(node.id).length;
+  return (
+    <>
+      <div class="bubble">
+        <Files files={node.files} />
+        {node.content}
+      </div>
+      <div class="actions">
+        <Branches node={node} />
+        {answers > 1 && <Beside node={node} n={answers} />}
+        <IconButton icon="pen" label="Edit and ask again" onClick={() => setDraft(node.content)} />
+        <IconButton icon="copy" label="Copy the question" onClick={() => void copy(node.content)} />
+      </div>
+    </>
+  );
+}
+
+function QuestionEditor({ node, draft, onChange }: { node: Node; draft: string; onChange: (text: string | null) => void }) {
+  const send = (): void => {
+    if (!draft.trim()) return;
+    onChange(null);
+    void ask({ content: draft, files: node.files, settings: knobs.value }, node.parent);
+  };
+  return (
+    <form
+      class="editor"
+      onSubmit={(event) => {
+        event.preventDefault();
+        send();
+      }}
+      onKeyDown={(event) => {
+        if (event.key === 'Escape') onChange(null);
+        if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) send();
+      }}
+    >
+      <textarea aria-label="The question" rows={4} value={draft} onInput={(event) => onChange(event.currentTarget.value)} autoFocus />
+      <div class="row end">
+        <span class="hint grow">The old question stays on a branch of its own.</span>
+        <button type="button" class="button" onClick={() => onChange(null)}>
+          Cancel
+        </button>
+        <button type="submit" class="button primary">
+          Ask
+        </button>
+      </div>
+    </form>
+  );
+}
+
+function FullAnswer({ node }: { node: Node }) {
+  const question = node.parent;
+  const answers = siblingsOf(node).length;
+  return (
+    <>
+      <Answer node={node} stream={streamOf(node.id)} />
+      {!isOpen(node) && (
+        <div class="actions">
+          <Branches node={node} />
+          <IconButton icon="copy" label="Copy the answer" onClick={() => void copy(node.content)} />
+          <IconButton icon="again" label="Answer again" onClick={() => void again(node, fresh())} />
+          {answers > 1 && question && <Beside node={{ ...node, id: question }} n={answers} />}
+          {node.result?.trace_id && (
+            <a class="button bare" href={`/api/traces/${encodeURIComponent(node.result.trace_id)}/page`} target="_blank" rel="noopener" aria-label="Picture of the thinking" title="Picture of the thinking">
+              <Icon name="trace" />
+            </a>
+          )}
+        </div>
+      )}
+    </>
+  );
+}
+
+/** With what the bar below says now; the seed is drawn anew. */
+const fresh = () => ({ ...knobs.value, seed: null });
+
+function Beside({ node, n }: { node: Node; n: number }) {
+  const show = (): void => go({ at: 'compare', id: heading.value!.id, node: node.id });
+  return <IconButton icon="columns" label={`Show the ${n} answers side by side`} onClick={show} />;
+}
+
+function Branches({ node }: { node: Node }) {
+  const siblings = siblingsOf(node);
+  if (siblings.length < 2) return null;
+  const at = siblings.findIndex((one) => one.id === node.id);
+  const step = (by: number): void => void showBranch(siblings[at + by]!);
+  return (
+    <span class="branches" role="group" aria-label={node.role === 'user' ? 'Versions of the question' : 'Answers'}>
+      <IconButton icon="left" label="Previous version" onClick={() => step(-1)} isDisabled={at === 0} />
+      <span aria-label={`Version ${at + 1} of ${siblings.length}`} role="img">
+        {at + 1} / {siblings.length}
+      </span>
+      <IconButton icon="right" label="Next version" onClick={() => step(1)} isDisabled={at === siblings.length - 1} />
+    </span>
+  );
+}
+
+async function copy(text: string): Promise<void> {
+  await copyText(text);
+  notify('Copied.', {}, 1500);
+}
+
+export function Files({ files, onRemove }: { files: FileRef[]; onRemove?: (id: string) => void }) {
+  if (!files.length) return null;
+  return (
+    <ul class="files">
+      {files.map((file) => (
+        <li key={file.id}>
+          <Icon name="clip" size={14} />
+          <span class="file-name">{file.name}</span>
+          <span class="file-size">{number(file.chars)} characters</span>
+          {file.cut && <span class="file-cut">{file.cut}</span>}
+          {onRemove && <IconButton icon="close" label={`Remove ${file.name}`} onClick={() => onRemove(file.id)} />}
+        </li>
+      ))}
+    </ul>
+  );
+}
