@@ -11,9 +11,9 @@ from rich.live import Live
 from rich.text import Text
 
 from bethink.cli.eval_progress import BAR, PLAIN_EVERY_S
-from bethink.cli.evidence import seconds
 from bethink.cli.terminal import Terminal
 from bethink.evals.results import Line
+from bethink.picture.evidence import seconds
 
 
 @dataclass(slots=True)

@@ -171,9 +171,9 @@ def _measure(
 
 def _write_trace_pages(out: Path) -> None:
     """A page beside every trace in the folder, for the report to link to."""
-    from bethink.cli.trace_page import page
     from bethink.evals.measure import TRACES
     from bethink.evals.results import write_whole
+    from bethink.picture.page import page
     from bethink.trace import Trace, trace_files
 
     for file in trace_files(out / TRACES):

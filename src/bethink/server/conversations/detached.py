@@ -17,7 +17,7 @@ from typing import Any
 
 import pydantic_core
 
-from bethink.errors import BethinkError, EngineClosed
+from bethink.errors import AccountsError, BethinkError, EngineClosed
 from bethink.model import Model, Run
 from bethink.server.answering import Answering
 from bethink.server.conversations.eventlog import LAST, EventLog, Numbered
@@ -30,6 +30,7 @@ from bethink.server.conversations.tree import messages_of
 from bethink.server.conversations.values import Node, NoSuchNode, Pending, TurnSettings
 from bethink.server.pool import ModelBroken
 from bethink.server.service import Draining
+from bethink.trace import remove_traces
 from bethink.types import Finished, Message, Request, Result
 
 KEEP_S = 1.0
@@ -40,6 +41,8 @@ ALIVE_S = 5.0
 """How often a process says that it lives, when there is nothing else to write."""
 MOST_CRASHES = 4
 """An answer during which its engine or server died so often is given up."""
+RETRIES_S = (0.5, 2.0, 8.0, 30.0)
+"""After how long it is tried again to keep an answer that the database did not take."""
 PATIENCE_S = 150.0
 """How long an answer waits for a model that died and is not tried again before."""
 SHUTDOWN_S = 5.0
@@ -104,19 +107,25 @@ class Answer:
         return self.elapsed_s + (0.0 if self._began is None else time.monotonic() - self._began)
 
     def kept(self) -> dict[str, Any]:
+        self.log.flush()
         return {"shown": self.log.shown.kept(), "elapsed_s": self.spent_s, "wants_answer": self.wants_answer}
 
     def to_write(self) -> bytes | None:
         """What is to be written down now, if anything changed."""
+        self.log.flush()
         number, _ = self._written
         if number == self.log.last:
             return None
         self._written = (self.log.last, time.monotonic())
         return pydantic_core.to_json(self.kept())
 
-    @property
-    def is_quiet(self) -> bool:
-        return time.monotonic() - self._written[1] < ALIVE_S
+    def is_due(self) -> bool:
+        """Whether it is time to say that we live, though nothing changed."""
+        number, at = self._written
+        if time.monotonic() - at < ALIVE_S:
+            return False
+        self._written = (number, time.monotonic())
+        return True
 
 
 @dataclass(slots=True)
@@ -223,14 +232,29 @@ class Detached:
 
     async def _settle(self, answer: Answer, outcome: Outcome) -> None:
         try:
-            await asyncio.to_thread(self.progress.end, answer.id, outcome)
+            await self._end(answer, outcome)
             node = await asyncio.to_thread(self.progress.conversations.find, answer.pending.owner, answer.id)
             answer.log.close(last_record(node))
         except NoSuchNode as error:
+            await asyncio.to_thread(_forget_trace, answer, outcome)
             answer.log.close({"type": "failed", "error": error_record(error)})
-        except BethinkError as error:  # it stays among the runs, and is taken up again
+        except BethinkError as error:  # it stays among the runs, and the next server makes it again
             logging.getLogger("bethink").error("the answer %s cannot be kept: %s", answer.id, error)
             answer.log.close({"type": "failed", "error": error_record(error)})
+
+    async def _end(self, answer: Answer, outcome: Outcome) -> None:
+        """Keep it, patiently: a database may be restarted.
+
+        Raises: AccountsError.
+        """
+        for wait_s in (*RETRIES_S, None):
+            try:
+                await asyncio.to_thread(self.progress.end, answer.id, outcome)
+                return
+            except AccountsError:
+                if wait_s is None:
+                    raise
+                await asyncio.sleep(wait_s)
 
     async def _outcome(self, answer: Answer) -> Outcome | None:
         """How it ended; None where this server stops before it does."""
@@ -305,7 +329,7 @@ class Detached:
         while True:
             await asyncio.sleep(KEEP_S)
             written = answer.to_write()
-            if written is not None or not answer.is_quiet:
+            if written is not None or answer.is_due():
                 await asyncio.to_thread(self._write, answer, written)
 
     def _write(self, answer: Answer, kept: bytes | None) -> None:
@@ -314,6 +338,13 @@ class Detached:
                 answer.stop()
         except BethinkError as error:
             logging.getLogger("bethink").warning("what was said is not written down: %s", error)
+
+
+def _forget_trace(answer: Answer, outcome: Outcome) -> None:
+    """Of a conversation that was deleted while it was made."""
+    folder = answer.run.model.traces if answer.run is not None else None
+    if folder is not None and outcome.result is not None:
+        remove_traces([folder / f"{outcome.result['trace_id']}.json"])
 
 
 def request_of(messages: tuple[Message, ...], settings: TurnSettings, pending: Pending) -> Request:
@@ -339,6 +370,7 @@ def last_record(node: Node) -> dict[str, Any]:
 
 def _failed(answer: Answer, error: BethinkError) -> Outcome:
     """What was said until then is kept with it."""
+    answer.log.flush()
     path = answer.log.shown.paths.get(0)
     said = ("", None) if path is None else (path.answer, path.thinking)
     return Outcome("failed", *said, error=error_record(error))

@@ -91,5 +91,10 @@ async def _icon(_: Http) -> Response:
 
 
 async def _preview(_: Http) -> Response:
-    headers = {**SAFE, "content-security-policy": PREVIEW_POLICY, "cache-control": "no-cache", "x-frame-options": "SAMEORIGIN"}
+    headers = {
+        **SAFE,
+        "content-security-policy": PREVIEW_POLICY,
+        "cache-control": "no-cache",
+        "x-frame-options": "SAMEORIGIN",
+    }
     return HTMLResponse(PREVIEW, headers=headers)
