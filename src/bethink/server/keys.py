@@ -9,15 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from starlette.datastructures import Headers
+from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bethink.errors import BethinkError, Unauthorized
 from bethink.server.accounts import LOCAL, Accounts, Principal
 from bethink.server.accounts.secret import parse_secret
+from bethink.server.accounts.sessions import Sessions
 from bethink.server.guard import ErrorBody, send_json
 from bethink.server.record import Record
 from bethink.server.service import error_headers
 
+COOKIE = "bethink_session"
+OPEN = frozenset(("/api/login", "/api/logout"))
 GUARDED = ("/v1/", "/api/", "/metrics")
 """Paths under these need a key where keys are needed."""
 
@@ -29,10 +33,11 @@ class KeyMissing(Unauthorized):
 @dataclass(frozen=True, slots=True)
 class Keys:
     """`is_needed` False: on loopback, whoever shows no key of ours is the one person of this machine. Stock clients
-    insist on sending some key, so what is none of ours says nothing there."""
+    insist on sending some key, so what is none of ours says nothing there. `sessions` are the page's logins."""
 
     accounts: Accounts | None = None
     is_needed: bool = False
+    sessions: Sessions | None = None
 
     def identify(self, headers: Headers) -> Principal:
         """Raises: Unauthorized."""
@@ -40,9 +45,21 @@ class Keys:
         accounts = self.accounts
         if accounts is not None and given and (self.is_needed or parse_secret(given) is not None):
             return accounts.identify(given)
+        if accounts is not None and (key_id := self._logged_in(headers)) is not None:
+            return accounts.principal(key_id)
         if self.is_needed:
-            raise KeyMissing("a key is needed", "send it as `authorization: Bearer KEY`")
+            raise KeyMissing("a key is needed", "log in, or send it as `authorization: Bearer KEY`")
         return LOCAL if accounts is None else accounts.local()
+
+    def _logged_in(self, headers: Headers) -> str | None:
+        """The key that a cookie stands for."""
+        token = session_of(headers) if self.sessions is not None else ""
+        return self.sessions.key_of(token) if self.sessions is not None and token else None
+
+
+def session_of(headers: Headers) -> str:
+    """What the page's cookie holds, or nothing."""
+    return cookie_parser(headers.get("cookie", "")).get(COOKIE, "")
 
 
 def secret_of(headers: Headers) -> str:
@@ -75,4 +92,4 @@ class KeyCheck:
 
 
 def is_guarded(path: str) -> bool:
-    return path.startswith(GUARDED)
+    return path.startswith(GUARDED) and path not in OPEN

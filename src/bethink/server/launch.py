@@ -100,9 +100,9 @@ def launch(choices: Choices, models: Models, settings: Settings, on_open: Callab
 
         metrics = Metrics()
         service.pool.on_change = metrics.changed
-        around = Surroundings(doors, Keys(accounts, is_needed=needs_key), metrics, over)
-        opened = Open(_url(choices.host, sockets), needs_key, loaded, is_loopback(sockets))
         page = Page.of(service, accounts.engine, settings)
+        around = Surroundings(doors, Keys(accounts, needs_key, page.sessions), metrics, over)
+        opened = Open(_url(choices.host, sockets), needs_key, loaded, is_loopback(sockets))
         _serve(choices, service, around, page, sockets, log, lambda: on_open(opened))
         return not service.stopping.is_forced
 

@@ -16,11 +16,13 @@ from sqlalchemy import Engine
 
 from bethink.config import Settings
 from bethink.errors import BethinkError
+from bethink.server.accounts.sessions import Sessions
 from bethink.server.conversations.detached import Detached
 from bethink.server.conversations.holders import is_alive, this_process
 from bethink.server.conversations.progress import Progress
 from bethink.server.conversations.starting import Runs
 from bethink.server.conversations.storage import Conversations
+from bethink.server.jobs import Jobs
 from bethink.server.service import Service
 
 MOST_PDFS = 2
@@ -35,6 +37,8 @@ class Page:
     settings: Settings
     conversations: Conversations
     detached: Detached
+    sessions: Sessions
+    jobs: Jobs = field(default_factory=Jobs)
     reading_pdfs: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_PDFS))
 
     @classmethod
@@ -42,7 +46,10 @@ class Page:
         """A page over a service, with its conversations in the database of keys and usage, which whoever opened it
         closes."""
         conversations = Conversations(database, this_process())
-        return cls(service, settings, conversations, Detached(Runs(service), Progress(conversations, is_alive)))
+        sessions = Sessions(database)
+        return cls(
+            service, settings, conversations, Detached(Runs(service), Progress(conversations, is_alive)), sessions
+        )
 
     @contextlib.asynccontextmanager
     async def living(self) -> AsyncGenerator[None]:
@@ -53,6 +60,7 @@ class Page:
         finally:
             taking_up.cancel()
             await self.detached.close()
+            await self.jobs.close()
 
     async def _take_up(self) -> None:
         log = logging.getLogger("bethink")

@@ -138,3 +138,13 @@ prices = Table(
     Column("answer_micro", BigInteger, nullable=False),
 )
 """Millionths of the unit of money, for a million tokens."""
+
+sessions = Table(
+    "bt_sessions",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("key_id", String, ForeignKey("bt_keys.id"), nullable=False),
+    Column("created_us", BigInteger, nullable=False),
+    Column("expires_us", BigInteger, nullable=False),
+)
+"""Logins of the page: the hash of what a cookie holds, and the key that was shown for it."""

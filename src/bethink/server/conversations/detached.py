@@ -30,6 +30,7 @@ from bethink.server.conversations.tree import messages_of
 from bethink.server.conversations.values import Node, NoSuchNode, Pending, TurnSettings
 from bethink.server.pool import ModelBroken
 from bethink.server.service import Draining
+from bethink.trace import remove_traces
 from bethink.types import Finished, Message, Request, Result
 
 KEEP_S = 1.0
@@ -227,6 +228,7 @@ class Detached:
             node = await asyncio.to_thread(self.progress.conversations.find, answer.pending.owner, answer.id)
             answer.log.close(last_record(node))
         except NoSuchNode as error:
+            await asyncio.to_thread(_forget_trace, answer, outcome)
             answer.log.close({"type": "failed", "error": error_record(error)})
         except BethinkError as error:  # it stays among the runs, and is taken up again
             logging.getLogger("bethink").error("the answer %s cannot be kept: %s", answer.id, error)
@@ -314,6 +316,13 @@ class Detached:
                 answer.stop()
         except BethinkError as error:
             logging.getLogger("bethink").warning("what was said is not written down: %s", error)
+
+
+def _forget_trace(answer: Answer, outcome: Outcome) -> None:
+    """Of a conversation that was deleted while it was made."""
+    folder = answer.run.model.traces if answer.run is not None else None
+    if folder is not None and outcome.result is not None:
+        remove_traces([folder / f"{outcome.result['trace_id']}.json"])
 
 
 def request_of(messages: tuple[Message, ...], settings: TurnSettings, pending: Pending) -> Request:

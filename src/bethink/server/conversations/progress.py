@@ -59,7 +59,7 @@ class Progress:
             "holder": here.holder,
             "seen_us": here.now_us(),
             "n_attempts": runs.c.n_attempts + 1,
-            "n_crashes": runs.c.n_crashes + (row["holder"] != NOBODY),
+            "n_crashes": runs.c.n_crashes + int(row["holder"] != NOBODY),
         }
         return db.execute(update(runs).where(is_as_seen).values(**changes)).rowcount > 0
 

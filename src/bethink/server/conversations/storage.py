@@ -162,14 +162,16 @@ class Conversations:
             line = _nodes(db, nodes.c.conversation_id == conversation_id, is_brief=True)
             _update(db, conversation_id, leaf=newest_leaf(line, node_id))
 
-    def delete(self, owner: str, conversation_id: str) -> None:
-        """With all its nodes, and the files that nothing else is about.
+    def delete(self, owner: str, conversation_id: str) -> list[str]:
+        """With all its nodes, and the files that nothing else is about. Returns the traces of its answers.
 
         Raises: NoSuchConversation.
         """
         with self.writing() as db:
             _owned(db, owner, conversation_id)
             of_it = select(nodes.c.id).where(nodes.c.conversation_id == conversation_id)
+            traces = db.execute(select(nodes.c.trace_id).where(nodes.c.id.in_(of_it), nodes.c.trace_id.is_not(None)))
+            found = [str(trace_id) for trace_id in traces.scalars() if trace_id]
             used = db.execute(select(node_files.c.file_id).where(node_files.c.node_id.in_(of_it))).scalars().all()
             db.execute(delete(node_files).where(node_files.c.node_id.in_(of_it)))
             db.execute(delete(runs).where(runs.c.node_id.in_(of_it)))
@@ -177,6 +179,7 @@ class Conversations:
             db.execute(delete(conversations).where(conversations.c.id == conversation_id))
             still = select(node_files.c.file_id)
             db.execute(delete(files).where(files.c.id.in_(used), files.c.id.not_in(still)))
+            return found
 
     # ---- questions and answers
 

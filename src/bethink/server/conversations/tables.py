@@ -5,7 +5,7 @@ Names begin with `bt_`; times are microseconds since the epoch; JSON is kept as 
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, String, Table, Text
 
 from bethink.server.accounts.tables import metadata
 
@@ -85,13 +85,3 @@ runs = Table(
 that made it before, `n_crashes` how many of them died over it. `holder` is the process that makes it, `seen_us` when
 that last said that it lives, `kept` what was written down of the run. `key_id` is whose right to ask it was
 (empty: the person on this machine)."""
-
-sessions = Table(
-    "bt_sessions",
-    metadata,
-    Column("digest", LargeBinary, primary_key=True),
-    Column("key_id", String, ForeignKey("bt_keys.id"), nullable=False),
-    Column("created_us", BigInteger, nullable=False),
-    Column("expires_us", BigInteger, nullable=False),
-)
-"""Logins of the page: the hash of what a cookie holds, and the key that was shown for it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.routing import Route
 
-from bethink.server.routes.page import conversations, files, me, nodes
+from bethink.server.routes.page import conversations, files, keys, login, me, models, nodes, traces
 from bethink.server.routes.page.answering import Handler, answered
 
 NAMES = frozenset(
@@ -22,6 +22,8 @@ def page_routes() -> list[Route]:
     one = "/api/conversations/{id}"
     table: list[tuple[str, str, Handler]] = [
         ("GET", "/api/me", me.show_me),
+        ("POST", "/api/login", login.log_in),
+        ("POST", "/api/logout", login.log_out),
         ("GET", "/api/conversations", conversations.list_conversations),
         ("POST", "/api/conversations", conversations.create_conversation),
         ("POST", "/api/conversations/import", conversations.import_conversation),
@@ -31,6 +33,18 @@ def page_routes() -> list[Route]:
         ("DELETE", one, conversations.delete_conversation),
         ("POST", one + "/ask", nodes.ask),
         ("POST", one + "/nodes/{node}/again", nodes.ask_again),
+        ("GET", "/api/models", models.list_models),
+        ("POST", "/api/models/pull", models.pull_model),
+        ("DELETE", "/api/models/{name:path}", models.remove_model),
+        ("GET", "/api/jobs/{job}/events", models.follow_job),
+        ("DELETE", "/api/jobs/{job}", models.cancel_job),
+        ("GET", "/api/traces/{id}", traces.show_trace),
+        ("GET", "/api/traces/{id}/page", traces.draw_trace),
+        ("GET", "/api/usage", keys.show_usage),
+        ("GET", "/api/keys", keys.list_keys),
+        ("POST", "/api/keys", keys.create_key),
+        ("PATCH", "/api/keys/{id}", keys.change_key),
+        ("DELETE", "/api/keys/{id}", keys.revoke_key),
         ("POST", "/api/files", files.send_file),
         ("GET", "/api/nodes/{node}/events", nodes.follow),
         ("POST", "/api/nodes/{node}/answer_now", nodes.answer_now),

@@ -27,7 +27,9 @@ from bethink.server.knobs import Strict
 from bethink.server.limits import read_limited
 from bethink.server.routes.page.answering import body_of, page_of
 from bethink.server.routes.page.person import person_of
+from bethink.server.routes.page.traces import trace_file
 from bethink.server.service import json_response
+from bethink.trace import remove_traces
 
 MOST_LISTED = 200
 
@@ -62,10 +64,13 @@ async def create_conversation(http: Http) -> Response:
 
 
 async def show_conversation(http: Http) -> Response:
-    found, nodes = await asyncio.to_thread(
-        page_of(http).conversations.get, person_of(http).owner, str(http.path_params["id"])
-    )
-    return json_response(conversation_record(found) | {"nodes": [node_record(node) for node in nodes]})
+    here, owner, which = page_of(http).conversations, person_of(http).owner, str(http.path_params["id"])
+
+    def written() -> Response:
+        found, nodes = here.get(owner, which)
+        return json_response(conversation_record(found) | {"nodes": [node_record(node) for node in nodes]})
+
+    return await asyncio.to_thread(written)  # five thousand messages take a moment
 
 
 async def change_conversation(http: Http) -> Response:
@@ -82,8 +87,9 @@ async def change_conversation(http: Http) -> Response:
 async def delete_conversation(http: Http) -> Response:
     page, owner, which = page_of(http), person_of(http).owner, str(http.path_params["id"])
     open_ids = await asyncio.to_thread(page.conversations.open_answers, owner, which)
-    await asyncio.to_thread(page.conversations.delete, owner, which)
+    traces = await asyncio.to_thread(page.conversations.delete, owner, which)
     page.detached.drop(open_ids)
+    await asyncio.to_thread(remove_traces, [trace_file(page.settings.home, trace_id) for trace_id in traces])
     return Response(status_code=204)
 
 
