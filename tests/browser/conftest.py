@@ -17,7 +17,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Dialog, Page, Request, expect, sync_playwright
 
 STARTS_S = 40
 ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -41,6 +41,7 @@ class Server:
 
     folder: Path
     port: int
+    secret_file: Path | None = None
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -49,7 +50,8 @@ class Server:
 
     def start(self) -> None:
         program = Path(__file__).with_name("scripted_server.py")
-        self.process = subprocess.Popen([sys.executable, str(program), str(self.port), str(self.folder)])
+        more = [str(self.secret_file)] if self.secret_file else []
+        self.process = subprocess.Popen([sys.executable, str(program), str(self.port), str(self.folder), *more])
         end = time.monotonic() + STARTS_S
         while True:
             try:
@@ -113,16 +115,24 @@ class Watched:
     page: Page
     address: str
     wrongs: list[str] = field(default_factory=list[str])
+    forgives_dialogs: bool = False
 
     def watch(self) -> None:
         self.page.on("pageerror", lambda error: self.wrongs.append(f"error: {error}"))
-        self.page.on("dialog", lambda dialog: (self.wrongs.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        self.page.on("dialog", self._asked)
         self.page.on("request", self._requested)
         self.page.on("popup", lambda popup: self.wrongs.append(f"window: {popup.url}"))
         self.page.add_init_script(
             "window.violations = [];"
             "addEventListener('securitypolicyviolation', (event) => violations.push(event.violatedDirective + ' ' + event.blockedURI))"
         )
+
+    def _asked(self, dialog: Dialog) -> None:
+        if self.forgives_dialogs:
+            dialog.accept()
+        else:
+            self.wrongs.append(f"dialog: {dialog.message}")
+            dialog.dismiss()
 
     def _requested(self, request: Request) -> None:
         if not request.url.startswith((self.address + "/", "blob:", "data:")):

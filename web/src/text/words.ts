@@ -59,9 +59,10 @@ function voteWords(verdict: Verdict, n: number): Said {
   const answer = verdict.extracted ? `: ${short(verdict.extracted)}` : '';
   const share = verdict.agreement ?? first / n;
   if (first <= 1) return { sureness: 'unsure', badge: 'Unsure', line: `The ${n} paths scatter: no two came to the same answer.` };
-  const line = `${first} of ${n} paths agree${answer}`;
+  const chance = verdict.probability == null ? '' : ` · about ${Math.round(verdict.probability * 100)} % likely right`;
+  const line = `${first} of ${n} paths agree${answer}${chance}`;
   if (verdict.passed !== true) return { sureness: 'unsure', badge: 'Unsure', line: `Only ${line}. The others went elsewhere.` };
-  if (share >= 0.85) return { sureness: 'sure', badge: 'Sure', line: first === n ? `All ${n} paths agree${answer}` : line };
+  if (share >= 0.85) return { sureness: 'sure', badge: 'Quite sure', line: first === n ? `All ${n} paths agree${answer}${chance}` : line };
   return { sureness: 'sure', badge: 'Fairly sure', line };
 }
 
