@@ -84,6 +84,14 @@ ifdef BETHINK_GSM8K
 	$(BIN)/python bench/voting.py replay votes
 endif
 
+.PHONY: page
+page: $(VENV)/.installed-dev  # the chat page, from web/ into the package; commit what it builds
+	$(BIN)/python web/build.py
+
+.PHONY: pictures  # of the page, for the guide, while `bethink serve` runs
+pictures: $(VENV)/.installed-dev
+	$(BIN)/python docs/take_pictures.py
+
 .PHONY: docs
 docs: $(VENV)/.installed-dev
 	$(BIN)/python docs/generate_cli.py

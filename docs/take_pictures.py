@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +21,9 @@ PICTURES = Path(__file__).parent / "pictures"
 ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 WAIT_MS = 240_000
 SCREENS = {"desktop": (1280, 800), "phone": (390, 800)}
-WHY = "Why is the sky blue, but red at sunset? Give the physics, with the formula for Rayleigh scattering."
+SLOPE = "What is the derivative of x^2 * sin(x)? Show each step."
 SHEEP = "A shirt costs 20 dollars and a hat half as much. How much do 3 hats cost?"
+RULE = "Explain the product rule of calculus: its formula, a Python function that uses it, and a table of two examples."
 PRIMES = "Write a Python function that gives the first n prime numbers, and explain it in two sentences."
 
 
@@ -37,7 +38,7 @@ class Tab:
 
 
 @contextmanager
-def four_tabs(browser: Browser, url: str) -> Iterator[list[Tab]]:
+def four_tabs(browser: Browser, url: str) -> Generator[list[Tab]]:
     contexts = [
         (browser.new_context(viewport={"width": w, "height": h}, color_scheme=scheme), f"{screen}-{scheme}")
         for screen, (w, h) in SCREENS.items()
@@ -60,10 +61,10 @@ def ask(tabs: list[Tab], url: str, question: str, **knobs: str) -> None:
     set_knobs(first.get_by_role("group", name=re.compile("^Settings of")).first, **knobs)
     first.get_by_role("textbox", name="Your question").fill(question)
     first.get_by_role("textbox", name="Your question").press("Enter")
-    first.wait_for_selector(".thought, .column")
+    first.wait_for_selector(".is-assistant, .column")
     for tab in tabs[1:]:
         tab.page.goto(first.url)
-        tab.page.wait_for_selector(".thought, .column")
+        tab.page.wait_for_selector(".is-assistant, .column")
 
 
 def set_knobs(bar: Locator, *, effort: str = "auto", **numbers: str) -> None:
@@ -94,9 +95,10 @@ def take(browser: Browser, url: str) -> None:
         each(tabs, "voting")
         done(tabs)
         each(tabs, "answered-vote")
-        ask(tabs, url, WHY, effort="low", paths="1", budget="512")
-        expect(tabs[0].page.locator(".thought .prose")).to_contain_text(re.compile(r"(\w+\W+){60}"), timeout=WAIT_MS)
+        ask(tabs, url, SLOPE, effort="low", paths="1", budget="600")
+        expect(tabs[0].page.locator(".thought .prose")).to_contain_text(re.compile(r"(\w+\W+){40}"), timeout=WAIT_MS)
         each(tabs, "thinking")
+        ask(tabs, url, RULE, effort="none")
         done(tabs)
         each(tabs, "answered")
         ask_two(tabs, url)
@@ -113,7 +115,7 @@ def ask_two(tabs: list[Tab], url: str) -> None:
     first.goto(url)
     first.get_by_role("button", name="Ask two ways and compare").click()
     set_knobs(first.get_by_role("group", name="Settings of answer B"), effort="none")
-    set_knobs(first.get_by_role("group", name="Settings of answer A"), effort="low", budget="256", paths="1")
+    set_knobs(first.get_by_role("group", name="Settings of answer A"), effort="low", budget="700", paths="1")
     first.get_by_role("textbox", name="Your question").fill(PRIMES)
     first.get_by_role("textbox", name="Your question").press("Enter")
     first.wait_for_url("**/compare/**")

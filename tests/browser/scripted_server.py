@@ -1,6 +1,6 @@
 """A whole `bethink` server whose model says what is written here: run as a program, so that a test can kill it.
 
-    python scripted_server.py PORT FOLDER [SECRET_FILE]     # with the last, a key is needed, and this is where it stands
+    python scripted_server.py PORT FOLDER [SECRET_FILE]     # with the last, a key is needed, and stands there
 
 The question decides what is said: its first word names a line of `LINES`, and anything else is answered at once.
 """
@@ -50,15 +50,22 @@ def add(a: int, b: int) -> int:
 - one
 - two, see [the guide](https://example.org/guide)
 """
-NOUNS = "number remainder factor shape sum pattern price train shirt corner average digit root figure unknown".split()
-VERBS = "divides doubles hides changes carries limits follows splits needs moves repeats covers fits shows".split()
+NOUNS = (
+    *("number", "remainder", "factor", "shape", "sum", "pattern", "price", "train"),
+    *("shirt", "corner", "average", "digit", "root", "figure", "unknown"),
+)
+VERBS = (
+    *("divides", "doubles", "hides", "changes", "carries", "limits", "follows"),
+    *("splits", "needs", "moves", "repeats", "covers", "fits", "shows"),
+)
 
 
 def wandering(n: int, start: int) -> str:
     """A thought of `n` sentences that never goes in circles."""
     return "".join(
-        f"So the {NOUNS[(start + at * 7) % 15]} {VERBS[(start * 3 + at * 5) % 14]} what the {NOUNS[(at * at + start) % 15]} "
-        f"{VERBS[(at * at * 3 + start) % 14]}" + (".\n\n" if at % 4 == 3 else ". ")
+        f"So the {NOUNS[(start + at * 7) % 15]} {VERBS[(start * 3 + at * 5) % 14]} "
+        f"what the {NOUNS[(at * at + start) % 15]} {VERBS[(at * at * 3 + start) % 14]}"
+        + (".\n\n" if at % 4 == 3 else ". ")
         for at in range(n)
     ).strip()
 
@@ -67,7 +74,9 @@ LINES: dict[str, tuple[str, ...]] = {
     "slow": (OPEN + wandering(60, 1) + CLOSE + "The slow answer is **seven**, and this is its last word.",),
     "vote": tuple(
         OPEN + wandering(16 - 2 * way, way) + CLOSE + said
-        for way, said in enumerate((r"It is \boxed{391}.", r"So \boxed{391}.", r"I get \boxed{391}.", r"It is \boxed{40}."))
+        for way, said in enumerate(
+            (r"It is \boxed{391}.", r"So \boxed{391}.", r"I get \boxed{391}.", r"It is \boxed{40}.")
+        )
     ),
     "rich": (OPEN + "I shall show everything." + CLOSE + RICH,),
 }
@@ -77,7 +86,9 @@ def script(context: Context) -> Said:
     """What is said next, also after a thought was cut, closed or edited."""
     question = context.text.rsplit("<|im_start|>user\n", 1)[-1].split("<|im_end|>", 1)[0]
     said = context.text.rsplit("<|im_start|>assistant\n", 1)[-1]
-    lines = LINES.get(question.split(" ", 1)[0].rstrip(":")) or (f"{OPEN}A short thought.{CLOSE}You said: {question[:200]}",)
+    lines = LINES.get(question.split(" ", 1)[0].rstrip(":")) or (
+        f"{OPEN}A short thought.{CLOSE}You said: {question[:200]}",
+    )
     begun = [line for line in lines if line.startswith(said)]
     if begun:
         return begun[context.n_start % len(begun)][len(said) :]
@@ -86,7 +97,7 @@ def script(context: Context) -> Said:
     if "</think>" not in said:
         return f"{CLOSE}Going on from there: {answer}"
     beginning = said.split("</think>")[-1].lstrip()
-    return answer[len(beginning) :] if answer.startswith(beginning) else answer
+    return answer.removeprefix(beginning)
 
 
 def make_model(name: str, traces: Path) -> Model:

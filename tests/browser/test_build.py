@@ -43,6 +43,8 @@ def test_the_page_names_no_other_place() -> None:
 
 def test_the_lock_of_the_page_names_no_registry() -> None:
     lock = json.loads((ROOT / "web" / "package-lock.json").read_text())
-    hosts = {re.sub(r"^https?://([^/]+).*", r"\1", one["resolved"]) for one in lock["packages"].values() if "resolved" in one}
+    hosts = {
+        re.sub(r"^https?://([^/]+).*", r"\1", one["resolved"]) for one in lock["packages"].values() if "resolved" in one
+    }
     assert hosts <= {"registry.npmjs.org"}
     assert all("integrity" in one for path, one in lock["packages"].items() if path)

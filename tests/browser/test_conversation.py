@@ -22,7 +22,9 @@ def test_a_thought_streams_against_its_budget_and_says_what_closed_it(reader: Re
     reader.answered()
     expect(pane).to_contain_text(re.compile(r"Thought for [\d,]+ tokens · ended by itself"))
     expect(reader.page.locator(".prose").last).to_contain_text("The slow answer is seven")
-    expect(reader.page.locator(".spent")).to_contain_text(re.compile(r"scripted · [\d,]+ tokens · [\d.]+ s · [\d.]+ tokens/s"))
+    expect(reader.page.locator(".spent")).to_contain_text(
+        re.compile(r"scripted · [\d,]+ tokens · [\d.]+ s · [\d.]+ tokens/s")
+    )
     expect(reader.page.locator(".verdict")).to_contain_text("Not checked")
 
 
@@ -93,7 +95,9 @@ def test_an_edited_question_and_an_edited_thought_are_branches(reader: Reader) -
 def test_two_ways_to_answer_stand_side_by_side(reader: Reader) -> None:
     reader.open()
     reader.page.get_by_role("button", name="Ask two ways and compare").click()
-    reader.page.get_by_role("group", name="Settings of answer B").get_by_role("combobox", name="Model").select_option("scripted-two")
+    reader.page.get_by_role("group", name="Settings of answer B").get_by_role("combobox", name="Model").select_option(
+        "scripted-two"
+    )
     reader.ask("compare yourselves")
     reader.answered(2)
     columns = reader.page.locator(".column")
@@ -183,3 +187,11 @@ def test_what_was_asked_stays_after_a_reload_and_another_tab_sees_it(reader: Rea
 def test_a_conversation_that_is_not_there_says_so(reader: Reader) -> None:
     reader.open("/c/no-such-conversation")
     expect(reader.page.get_by_role("heading", name="This conversation is not here.")).to_be_visible()
+
+
+def test_an_answer_that_is_only_a_formula_is_drawn_as_one(reader: Reader, server: Server) -> None:
+    conversation = server.new_conversation("A value")
+    server.fill(conversation, ["What is it?", r"\frac{3}{4} x", "And then?", r"Use \frac for that."])
+    reader.open(f"/c/{conversation}")
+    expect(reader.page.locator(".is-assistant").nth(0).locator(".katex").first).to_be_visible()
+    expect(reader.page.locator(".is-assistant").nth(1).locator(".katex")).to_have_count(0)

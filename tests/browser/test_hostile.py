@@ -55,19 +55,20 @@ def test_nothing_that_a_model_writes_runs_leaves_or_freezes(reader: Reader, serv
 def _worst_freeze_ms(reader: Reader, at: int) -> float:
     """Bring one answer into view, wait until it is drawn, press on all it has."""
     said: dict[str, Any] = reader.page.evaluate(
-        """async ([at, danger]) => {
+        """async (at) => {
             freezes.length = 0;
             const answer = document.querySelectorAll('.is-assistant')[at];
             answer.scrollIntoView();
-            for (let n = 0; n < 200 && !answer.querySelector('.prose > :not(.tail:empty)'); n++) await new Promise(requestAnimationFrame);
-            for (let n = 0; n < 4; n++) await new Promise(requestAnimationFrame);
+            const frame = () => new Promise(requestAnimationFrame);
+            for (let n = 0; n < 200 && !answer.querySelector('.prose > :not(.tail:empty)'); n++) await frame();
+            for (let n = 0; n < 4; n++) await frame();
             for (const one of answer.querySelectorAll('.prose *:not(a):not(button)')) {
                 one.dispatchEvent(new MouseEvent('mouseover', { bubbles: true }));
                 if (freezes.length > 40) break;
             }
-            return { worst: Math.max(0, ...freezes), danger: eval(danger)() };
-        }""".replace("eval(danger)()", f"({DANGER})()"),
-        [at, ""],
+            return { worst: Math.max(0, ...freezes), danger: (DANGER)() };
+        }""".replace("DANGER", DANGER),
+        at,
     )
     assert said["danger"] == []
     return float(said["worst"])

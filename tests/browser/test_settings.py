@@ -50,9 +50,9 @@ def test_the_picture_of_an_answer_opens_in_the_page(reader: Reader) -> None:
     reader.ask("vote: what is 17 times 23?")
     reader.answered()
     reader.page.get_by_role("button", name="Picture of the thinking").click()
-    expect(reader.page.frame_locator(".wide iframe").locator("body")).to_contain_text("path", ignore_case=True)
+    expect(reader.page.frame_locator("dialog.wide iframe").locator("body")).to_contain_text("path", ignore_case=True)
     reader.page.keyboard.press("Escape")
-    expect(reader.page.locator(".wide")).to_have_count(0)
+    expect(reader.page.locator("dialog.wide")).to_have_count(0)
 
 
 def test_the_theme_is_chosen_and_kept(reader: Reader) -> None:

@@ -66,7 +66,8 @@ function voteWords(verdict: Verdict, n: number): Said {
   return { sureness: 'sure', badge: 'Fairly sure', line };
 }
 
-const sentence = (text: string): string => (text ? text.charAt(0).toUpperCase() + text.slice(1) : 'no reason was given');
+export const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
+const sentence = (text: string): string => (text ? capital(text) : 'no reason was given');
 
 export function thoughtWords(result: Result): string {
   const own = decisive(result);
@@ -85,6 +86,7 @@ export function spentWords(result: Result): string[] {
   const n = usage.completion_tokens ?? usage.thinking_tokens + usage.answer_tokens + usage.probe_tokens + usage.discarded_tokens;
   const words = [plural(n, 'token'), seconds(timing.total_s), `${timing.tokens_per_s.toFixed(timing.tokens_per_s < 10 ? 1 : 0)} tokens/s`];
   if (usage.discarded_tokens > 0) words.push(`${number(usage.discarded_tokens)} discarded`);
+  if (result.resumed) words.push(`went on after a restart, ${plural(result.resumed.tokens, 'token')} before it`);
   return words;
 }
 

@@ -6,6 +6,7 @@ import type { Stream } from '../state/stream';
 import { modelName, spentWords, thoughtWords, plural, verdictWords } from '../text/words';
 import { Elapsed } from './elapsed';
 import { Icon } from './icons';
+import { asFormula } from '../text/formula';
 import { Markdown, StreamedMarkdown } from './markdown';
 import { DoneThought, LiveThought } from './thought';
 import { DoneVote, LiveVote } from './vote';
@@ -15,7 +16,7 @@ export function Answer({ node, stream }: { node: Node; stream: Stream | undefine
   return (
     <>
       <Thought node={node} />
-      {node.content && <Markdown text={node.content} />}
+      {node.content && <Markdown text={asFormula(node.content)} />}
       {node.status === 'stopped' && <p class="state">Stopped by you{node.content ? '' : ' before there was an answer'}.</p>}
       {node.error && <Failed node={node} />}
       {node.result && <Evidence node={node} result={node.result} />}

@@ -6,7 +6,7 @@ import { get, post, remove } from '../../api';
 import type { JobEvent, ModelCard } from '../../contract';
 import { load as loadMe, me } from '../../state/me';
 import { attempt, notify } from '../../state/notices';
-import { bytes, plural } from '../../text/words';
+import { bytes, capital, plural } from '../../text/words';
 import { Section } from './index';
 
 interface Pull {
@@ -123,7 +123,7 @@ function Row({ model }: { model: ModelCard }) {
         <strong>{model.name}</strong>
         {model.is_loaded && <span class="badge quiet">loaded</span>}
         {!model.fits && <span class="badge warn">does not fit now</span>}
-        {model.title && <span class="block">{model.title}</span>}
+        {model.title && <span class="block">{capital(model.title)}</span>}
         <span class="hint block">{about.filter(Boolean).join(' · ')}</span>
       </span>
       {me.value?.is_admin !== false &&
