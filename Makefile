@@ -37,7 +37,7 @@ $(VENV)/.installed: pyproject.toml requirements.lock | $(BIN)/python
 
 $(VENV)/.installed-dev: pyproject.toml requirements.lock | $(BIN)/python
 	@echo "installing bethink, its engines and its tools into $(VENV) …"
-	@$(INSTALL) --editable '.[llamacpp,postgres,otel,eval,dev]'
+	@$(INSTALL) --editable '.[llamacpp,postgres,otel,eval,clients,dev]'
 	@touch $@ $(VENV)/.installed
 
 .PHONY: install dev
@@ -82,6 +82,7 @@ ifdef BETHINK_GSM8K
 	$(BIN)/python bench/accuracy.py --model $(MODEL)
 	$(BIN)/python bench/voting.py sample --model $(MODEL) --out votes
 	$(BIN)/python bench/voting.py replay votes
+	$(BIN)/python bench/calibrated.py votes
 endif
 
 .PHONY: page
@@ -99,6 +100,6 @@ docs: $(VENV)/.installed-dev
 .PHONY: lock  # the newest versions that work together, from a clean environment
 lock:
 	rm -rf $(VENV)-lock && $(PYTHON) -m venv $(VENV)-lock
-	$(VENV)-lock/bin/pip install --quiet --no-compile '.[llamacpp,postgres,otel,eval,dev]'
+	$(VENV)-lock/bin/pip install --quiet --no-compile '.[llamacpp,postgres,otel,eval,clients,dev]'
 	{ head -2 requirements.lock; $(VENV)-lock/bin/pip freeze --exclude bethink; } > requirements.lock.new
 	mv requirements.lock.new requirements.lock && rm -rf $(VENV)-lock

@@ -22,6 +22,8 @@ MODELSCOPE = "https://www.modelscope.cn"
 TRACES_MB = 500
 """Some thousand questions. A vote of eight short thoughts is 100 kB, sixteen of the longest are 25 MB."""
 
+SURE = 0.8
+
 
 @dataclass(frozen=True, slots=True)
 class PackageIndexes:
@@ -42,7 +44,8 @@ class PackageIndexes:
 class Settings:
     """`home` holds every file that bethink keeps: models, what was prepared from them, traces. Traces take at most
     `traces_bytes` (None: no limit; 0: none is written). `database` is where keys and usage are kept (None: a file in
-    `home`); it may hold a password."""
+    `home`); it may hold a password. `sure` is how likely an answer must be right to be more than "unsure", where a
+    model is calibrated."""
 
     home: Path
     hf_endpoint: str = HUGGING_FACE
@@ -52,13 +55,14 @@ class Settings:
     ca_file: str | None = None
     traces_bytes: int | None = TRACES_MB * 1_000_000
     database: str | None = field(default=None, repr=False)
+    sure: float = SURE
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
         """BETHINK_HOME moves the home, BETHINK_DATABASE names a database of keys and usage; HF_ENDPOINT, HF_TOKEN and
         MODELSCOPE_ENDPOINT are what their own tools read.
 
-        Raises: UsageError: BETHINK_TRACES_MB is no number.
+        Raises: UsageError: BETHINK_TRACES_MB is no number, or BETHINK_SURE no probability.
         """
         env = os.environ if environ is None else environ
         home = env.get("BETHINK_HOME") or user_data_dir("bethink", appauthor=False)
@@ -67,6 +71,7 @@ class Settings:
             home=Path(home).expanduser().absolute(),
             traces_bytes=_traces_bytes(env.get("BETHINK_TRACES_MB", "").strip().lower()),
             database=env.get("BETHINK_DATABASE", "").strip() or None,
+            sure=_sure(env.get("BETHINK_SURE", "").strip()),
             hf_endpoint=(env.get("HF_ENDPOINT") or HUGGING_FACE).rstrip("/"),
             hf_token=env.get("HF_TOKEN") or None,
             ms_endpoint=(env.get("MODELSCOPE_ENDPOINT") or MODELSCOPE).rstrip("/"),
@@ -88,6 +93,16 @@ def _traces_bytes(value: str) -> int | None:
             f"a number ({TRACES_MB} is usual), none to keep no traces, or all to keep every one",
         )
     return int(megabytes * 1e6)
+
+
+def _sure(value: str) -> float:
+    try:
+        sure = float(value or SURE)
+    except ValueError:
+        sure = -1.0
+    if not 0 < sure <= 1:
+        raise UsageError(f"BETHINK_SURE is {value!r}, which is no probability", f"a number up to 1; {SURE} is usual")
+    return sure
 
 
 def _package_indexes(env: Mapping[str, str]) -> PackageIndexes:

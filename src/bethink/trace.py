@@ -62,6 +62,7 @@ class TracedPath:
     purpose: str = ""
     passed: bool | None = None
     why: str = ""
+    tool_calls: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
 
 
 @dataclass(slots=True)
@@ -208,12 +209,14 @@ def result_record(result: Result) -> dict[str, Any]:
         "thinking": result.thinking,
         "closed_by": result.closed_by,
         "finish_reason": result.finish_reason,
+        "tool_calls": [asdict(call) for call in result.tool_calls],
         "verdict": {
             "kind": verdict.kind,
             "passed": verdict.passed,
             "extracted": verdict.extracted,
             "why": verdict.why,
             "agreement": verdict.agreement,
+            "probability": verdict.probability,
             "votes": [{"answer": v.answer, "count": v.count} for v in verdict.votes],
         },
         "usage": {**asdict(usage), "completion_tokens": usage.completion_tokens},

@@ -14,30 +14,54 @@ Role = Literal["system", "user", "assistant", "tool"]
 ClosedBy = Literal["natural", "budget", "deadline", "loop", "converged", "user"]
 Phase = Literal["thinking", "answer"]
 Effort = Literal["auto", "none", "low", "medium", "high", "max"]
-FinishReason = Literal["stop", "length", "loop", "deadline", "user"]
+FinishReason = Literal["stop", "length", "loop", "deadline", "user", "tool_calls"]
 
 EFFORTS: tuple[Effort, ...] = ("auto", "none", "low", "medium", "high", "max")
 CLOSINGS: tuple[ClosedBy, ...] = ("natural", "budget", "deadline", "loop", "converged", "user")
 
 
 @dataclass(frozen=True, slots=True)
+class Tool:
+    """A function that the model may ask the caller to run. `parameters` is the JSON schema of its arguments, an object;
+    empty: it takes whatever the model gives."""
+
+    name: str
+    description: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """The model's wish to have a tool run. `arguments` is the JSON text of an object; nobody promises that it holds to
+    the tool's schema. `id` is what the tool's answer must name."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """One turn. `thinking` is what the assistant thought before `content`; a profile decides whether history keeps
-    it."""
+    it. `tool_calls` are the assistant's; a message of role "tool" answers the one whose id is `tool_call_id`."""
 
     role: Role
     content: str
     thinking: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
     """How an engine draws tokens in one `start`.
 
-    `temperature` 0 is greedy. `top_k` 0 and `top_p` 1 and `min_p` 0 are off. `stop_ids` end the stream; the stop token
-    itself is yielded last. `max_tokens` counts sampled tokens. `seed` makes a request alone on an engine repeatable.
-    `json_schema` constrains decoding where `EngineInfo.capabilities` holds `"json_schema"`.
-    """
+    `temperature` 0 is greedy. `top_k` 0 and `top_p` 1 and `min_p` 0 are off. `stop_ids` end the stream; the stop
+    token itself is yielded last. `max_tokens` counts sampled tokens. `seed` makes a request alone on an engine
+    repeatable. `json_schema` constrains decoding where `EngineInfo.capabilities` holds `"json_schema"`. `logprobs`
+    asks for that of each sampled token, `top_logprobs` for so many likely others beside it (`"top_logprobs"`). The
+    penalties (0, and 1 for `repetition_penalty`, are off; `"penalties"`) are the engine's own, over what it samples
+    in this start."""
 
     temperature: float = 0.0
     top_p: float = 1.0
@@ -48,6 +72,27 @@ class Sampling:
     stop_ids: tuple[int, ...] = ()
     logprobs: bool = False
     json_schema: str | None = None
+    top_logprobs: int = 0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    repetition_penalty: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """How a request wants its tokens drawn; None is the profile's default.
+
+    `stop` are texts that end the answer and are no part of it; they are never looked for inside a thought or a tool
+    call. `logprobs`: None off, 0 the logprob of each token of the answer, n the n most likely beside it."""
+
+    top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    repetition_penalty: float | None = None
+    stop: tuple[str, ...] = ()
+    logprobs: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +107,12 @@ class Request:
     `check` is the evidence: `auto`, `none`, `math`, `code` (with `tests`, or by behaviour without), `schema` (of
     `json_schema`, which then constrains decoding where the engine can) or `cmd:COMMAND`. `tests` are Python, or a JSON
     list of stdin and stdout. `unsafe_local` runs programs without a sandbox where there is none. `json_schema` without
-    that check constrains decoding or is an error.
+    that check constrains decoding or is an error. `sure` is how likely the answer of a vote must be right to pass
+    (None: as the settings say); it needs a calibrated model.
+
+    `tools` may be called instead of, or beside, an answer; they mean one path and no vote unless `paths` or `check` say
+    otherwise. `tool_choice`: `auto`, `none` (the model is not shown them), `required`, or `function:NAME`.
+    `parallel_tool_calls` False ends the turn after one call.
     """
 
     messages: tuple[Message, ...]
@@ -79,13 +129,37 @@ class Request:
     json_schema: str | None = None
     tests: str | None = None
     unsafe_local: bool = False
+    sure: float | None = None
+    drawing: Drawing = Drawing()
+    tools: tuple[Tool, ...] = ()
+    tool_choice: str = "auto"
+    parallel_tool_calls: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """Text to go on with as it stands: no chat template, no thinking, no promise that anything follows.
+
+    Special tokens spelled in `prompt` and `suffix` are plain text. A `suffix` (also an empty one) asks for what belongs
+    between the two, of models that know how. The other fields are those of `Request`.
+    """
+
+    prompt: str
+    suffix: str | None = None
+    max_tokens: int = 256
+    temperature: float | None = None
+    seed: int | None = None
+    drawing: Drawing = Drawing()
+    within_s: float | None = None
+    json_schema: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens by what they were for. All but `prompt_tokens` are sampled tokens, summed over all paths.
+    """Tokens by what they were for. All but the first and the last are sampled tokens, summed over all paths.
 
-    `discarded_tokens` were rolled back, or belong to paths cancelled before they answered.
+    `discarded_tokens` were rolled back, or belong to paths cancelled before they answered. `cached_tokens` of the
+    prompt's were in the engine's cache already, as far as it says so; 0 where it does not.
     """
 
     prompt_tokens: int = 0
@@ -93,6 +167,7 @@ class Usage:
     answer_tokens: int = 0
     probe_tokens: int = 0
     discarded_tokens: int = 0
+    cached_tokens: int = 0
 
     @property
     def completion_tokens(self) -> int:
@@ -124,7 +199,7 @@ class Vote:
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What is known about an answer. `passed` is True, False, or None for unsure. `kind` is none, vote, math, code,
-    schema or cmd."""
+    schema or cmd. `probability` is how likely the answer of a vote is right, where the model was calibrated."""
 
     kind: str
     passed: bool | None
@@ -132,6 +207,19 @@ class Verdict:
     why: str = ""
     agreement: float | None = None
     votes: tuple[Vote, ...] = ()
+    probability: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """One token of an answer. `raw` are its bytes, which may be part of a character; `text` shows what is no character
+    by itself as U+FFFD. `logprob` is natural, None where nobody knows (forced tokens; llama.cpp inside a character).
+    `top` are the likeliest tokens there, best first, as (text, logprob)."""
+
+    text: str
+    logprob: float | None
+    raw: bytes = b""
+    top: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +238,8 @@ class PathResult:
     is_cancelled: bool = False
     passed: bool | None = None
     why: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +252,8 @@ class ModelRef:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The answer to a `Request` with its evidence. `answer` is never empty and holds no thinking marker."""
+    """The answer to a `Request` with its evidence. `answer` holds no thinking marker, and is empty only beside
+    `tool_calls`. `logprobs` are of the answer's tokens, those of calls left out."""
 
     answer: str
     thinking: str
@@ -176,6 +267,8 @@ class Result:
     seed: int
     trace_id: str
     paths: tuple[PathResult, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 # Events, in the order in which a display sees them. `path` counts from 0.
@@ -194,12 +287,26 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class TextDelta:
-    """More text of one path. `n_tokens` counts the sampled tokens of this phase so far. Never half a character."""
+    """More text of one path. `n_tokens` counts the sampled tokens of this phase so far. Never half a character.
+    `logprobs` are those of the tokens that carry this text, when they were asked for."""
 
     path: int
     phase: Phase
     text: str
     n_tokens: int
+    logprobs: tuple[TokenLogprob, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallDelta:
+    """More of a tool call, counted by `index` from 0 in its path. `id` and `name` come with its first event;
+    `arguments`, joined over its events, are those of the call."""
+
+    path: int
+    index: int
+    id: str
+    name: str
+    arguments: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +339,24 @@ class Finished:
     result: Result
 
 
-Event = Started | TextDelta | ThoughtRolledBack | ThoughtClosed | PathDone | Finished
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """What followed a `Completion`'s prompt; `text` may be empty. The last event of a `CompletionRun`. `usage` counts
+    the text as answer tokens."""
+
+    text: str
+    finish_reason: FinishReason
+    usage: Usage
+    timing: Timing
+    model: ModelRef
+    engine: str
+    seed: int
+    trace_id: str
+    logprobs: tuple[TokenLogprob, ...] = ()
+
+
+Event = Started | TextDelta | ThoughtRolledBack | ThoughtClosed | ToolCallDelta | PathDone | Finished
+CompletionEvent = TextDelta | Completed
 
 
 @dataclass(frozen=True, slots=True)

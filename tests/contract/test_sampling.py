@@ -10,7 +10,7 @@ import pytest
 from bethink.engine.protocol import Engine
 from bethink.errors import CapabilityMissing, ContextFull, UsageError
 from bethink.types import Sampling
-from tests.contract.subject import SMALL_KV_TOKENS, Subject, hear
+from tests.contract.subject import SMALL_KV_TOKENS, Subject, hear, take
 
 pytestmark = pytest.mark.anyio
 WARM = Sampling(temperature=1.0, max_tokens=16)
@@ -129,3 +129,39 @@ async def test_a_schema_that_is_none_is_refused(subject: Subject, schema: str) -
         pytest.skip("it says that it cannot")
     with pytest.raises(UsageError):
         subject.engine.start(subject.story, Sampling(max_tokens=4, json_schema=schema))
+
+
+async def test_penalties_are_heard_or_refused(subject: Subject) -> None:
+    """What is penalised is said less often."""
+    plain = await subject.hear(subject.story, Sampling(max_tokens=64))
+    for field in ("presence_penalty", "frequency_penalty", "repetition_penalty"):
+        asked = replace(Sampling(max_tokens=64), **{field: 2.0})
+        if "penalties" not in subject.engine.info.capabilities:
+            with pytest.raises(CapabilityMissing):
+                subject.engine.start(subject.story, asked)
+            continue
+        heard = await subject.hear(subject.story, asked)
+        assert len(set(heard.ids)) > len(set(plain.ids)), field
+
+
+async def test_the_likeliest_of_each_place_are_told_or_refused(subject: Subject) -> None:
+    asked = Sampling(max_tokens=6, logprobs=True, top_logprobs=3)
+    if "top_logprobs" not in subject.engine.info.capabilities:
+        with pytest.raises(CapabilityMissing):
+            subject.engine.start(subject.story, asked)
+        return
+    heard = await subject.hear(subject.story, asked)
+    for token in heard.tokens:
+        assert token.top[0] == (token.id, token.logprob)
+        assert len(token.top) == (1 if subject.name == "scripted" else 3)
+        assert list(token.top) == sorted(token.top, key=lambda one: -one[1])
+
+
+async def test_what_was_cached_is_told_once_there_is_a_token_and_never_invented(subject: Subject) -> None:
+    ids = subject.prompt("Say 7 words about a very particular fox and a very particular crow. " * 8)
+    for n_asked in range(2):
+        stream = subject.engine.start(ids, Sampling(max_tokens=2))
+        await take(stream, 1)
+        knows = subject.name == "llamacpp" and n_asked == 1
+        assert (len(ids) // 2 if knows else 0) <= stream.n_cached < (len(ids) if knows or n_asked else len(ids) // 2)
+        stream.cancel()

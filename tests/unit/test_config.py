@@ -86,3 +86,11 @@ def test_a_file_that_cannot_be_read_says_nothing(env: dict[str, str], tmp_path: 
 def test_certificates_are_those_of_the_environment(env: dict[str, str]) -> None:
     assert Settings.from_env(env | {"SSL_CERT_FILE": "/c.pem", "PIP_CERT": "/p.pem"}).ca_file == "/c.pem"
     assert Settings.from_env(env | {"PIP_CERT": "/p.pem"}).ca_file == "/p.pem"
+
+
+def test_how_sure_to_be_is_a_probability() -> None:
+    assert Settings.from_env({"BETHINK_SURE": "0.9"}).sure == 0.9
+    assert Settings.from_env({}).sure == 0.8
+    for wrong in ("0", "1.1", "nan", "very", "-1"):
+        with pytest.raises(UsageError, match="BETHINK_SURE"):
+            Settings.from_env({"BETHINK_SURE": wrong})

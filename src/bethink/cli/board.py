@@ -21,6 +21,7 @@ from bethink.types import (
     TextDelta,
     ThoughtClosed,
     ThoughtRolledBack,
+    ToolCallDelta,
     Vote,
 )
 
@@ -72,6 +73,8 @@ class Board:
             case PathDone(result, votes, _):
                 self.path(result.index).result = result
                 self.votes = votes
+            case ToolCallDelta():
+                pass  # the command line offers no tools
             case Finished(result):
                 self.result = result
 

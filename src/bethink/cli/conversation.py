@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from bethink.errors import StoreError, UsageError
 from bethink.trace import new_trace_id, now_iso
-from bethink.types import Message
+from bethink.types import Message, ToolCall
 
 FORMAT = 1
 
@@ -119,7 +119,8 @@ def latest(folder: Path, name: str = "last") -> Path:
 def _message(raw: Mapping[str, Any]) -> Message:
     if raw["role"] not in ("system", "user", "assistant") or not isinstance(raw["content"], str):
         raise ValueError(raw)
-    return Message(**raw)
+    fields: dict[str, Any] = {**raw, "tool_calls": tuple(ToolCall(**call) for call in raw.get("tool_calls", ()))}
+    return Message(**fields)
 
 
 def _write(path: Path, text: str) -> None:

@@ -162,10 +162,23 @@ def _measure(
         return INTERRUPTED
     except EngineClosed as error:
         raise EngineClosed(str(error), f"what is done is kept; go on with: {command}") from error
-    if export:
+    if export or order.keeps_traces:
+        _write_trace_pages(out)
         summary = write_report(out, export=export)
     _show(summary, out, terminal, is_json=is_json)
     return 0
+
+
+def _write_trace_pages(out: Path) -> None:
+    """A page beside every trace in the folder, for the report to link to."""
+    from bethink.evals.measure import TRACES
+    from bethink.evals.results import write_whole
+    from bethink.picture.page import page
+    from bethink.trace import Trace, trace_files
+
+    for file in trace_files(out / TRACES):
+        if not (beside := file.with_suffix(".html")).exists():
+            write_whole(beside, page(Trace.load(file)))
 
 
 def _show(summary: Summary, out: Path, terminal: Terminal, *, is_json: bool) -> None:
@@ -212,6 +225,7 @@ def report(folder: Path, export: str | None, is_json: bool, no_color: bool) -> N
     """Write summary and report again from the results in FOLDER, also of a run that was ended."""
     from bethink.evals.measure import write_report
 
+    _write_trace_pages(folder)
     _show(write_report(folder, export=export), folder, open_terminal(no_color=no_color), is_json=is_json)
 
 

@@ -12,7 +12,8 @@ from rich.text import Text
 from bethink.cli.terminal import Terminal, one_row
 from bethink.evals.chart import Point, pareto
 from bethink.evals.comparing import SideBySide
-from bethink.evals.report import headline, interval, percent, points
+from bethink.evals.page import interval, percent, points
+from bethink.evals.report import headline
 from bethink.evals.simulate import Replayed
 from bethink.evals.stats import Estimate
 from bethink.evals.summary import ArmSummary, Comparison, Summary, power_lines

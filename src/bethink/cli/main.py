@@ -39,6 +39,7 @@ COMMANDS: dict[str, str] = {
     "chat": "bethink.cli.chat:chat",
     "serve": "bethink.cli.serve:serve",
     "eval": "bethink.cli.eval:evaluate",
+    "calibrate": "bethink.cli.calibrate:calibrate",
     "pull": "bethink.cli.pull:pull",
     "models": "bethink.cli.models:models",
     "doctor": "bethink.cli.doctor:doctor",
@@ -58,6 +59,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     },
     "Measure": {
         "eval": "Measure how right a model is, and what it costs.",
+        "calibrate": "Let efforts and probabilities follow from a measurement.",
     },
     "Models": {
         "pull": "Download models, check them against their hash, and keep them.",

@@ -10,7 +10,18 @@ from typing import Any, TypeVar
 import click
 
 from bethink.cli.model_names import ModelName, offer_engines
-from bethink.cli.parameters import AT_LEAST_ONE, COUNT, EFFORT, PATHS, SEED, Check, Duration, Temperature, read_text
+from bethink.cli.parameters import (
+    AT_LEAST_ONE,
+    COUNT,
+    EFFORT,
+    PATHS,
+    PROBABILITY,
+    SEED,
+    Check,
+    Duration,
+    Temperature,
+    read_text,
+)
 from bethink.types import Effort, Message, Request
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -28,6 +39,7 @@ class Options:
     check: str = "auto"
     tests: Path | None = None
     unsafe_local: bool = False
+    sure: float | None = None
     seed: int | None = None
     temperature: float | None = None
     system: str | None = None
@@ -56,6 +68,7 @@ class Options:
             check=check if is_schema else self.check,
             tests=read_text(self.tests) if self.tests else None,
             unsafe_local=self.unsafe_local,
+            sure=self.sure,
             json_schema=read_text(Path(file)) if is_schema else None,
             seed=self.seed,
             temperature=self.temperature,
@@ -91,6 +104,12 @@ _OPTIONS = (
         help="Tests that a program must pass: Python, or JSON with stdin and stdout.",
     ),
     click.option("--unsafe-local", is_flag=True, help="Run programs without a sandbox where there is none."),
+    click.option(
+        "--sure",
+        type=PROBABILITY,
+        metavar="P",
+        help="Below this probability a vote is unsure; for calibrated models.  [default: 0.8]",
+    ),
     click.option("--seed", type=SEED, metavar="N", help="Makes a run repeatable."),
     click.option("--temperature", type=Temperature(), metavar="T", help="0 is greedy; by default the model's own."),
     click.option("--system", metavar="TEXT", help="The system message."),

@@ -121,6 +121,7 @@ EFFORT = click.Choice(EFFORTS)
 COUNT = click.IntRange(min=0)
 AT_LEAST_ONE = click.IntRange(min=1)
 PATHS = click.IntRange(min=1, max=256)
+PROBABILITY = click.FloatRange(min=0, max=1, min_open=True)
 SEED = click.IntRange(min=0, max=2**31 - 1)
 
 

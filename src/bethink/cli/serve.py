@@ -143,7 +143,7 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
 @_options
 @click.pass_obj
 def serve(invocation: Invocation, **given: Any) -> int:
-    """Serve models to clients that speak OpenAI's API.
+    """Serve models to any client that speaks OpenAI's API.
 
     On this machine alone it needs no key. On any other address it asks for one, and refuses to start before
     `bethink keys create admin --scope admin` made the first. Ctrl-C stops when running requests have ended, a second
@@ -188,6 +188,7 @@ def _models(given: Mapping[str, Any], settings: Settings, terminal: Terminal) ->
     Raises: UnknownModel: an alias of nothing that is here.
     """
     from bethink.model import default_model, load
+    from bethink.server.cards import cards_of
     from bethink.server.launch import Models
 
     store = open_store()
@@ -212,6 +213,7 @@ def _models(given: Mapping[str, Any], settings: Settings, terminal: Terminal) ->
         known=lambda: tuple(local.name for local in store.list()),
         prepare=prepare,
         aliases={name: store.canonical_name(target) for name, target in given["aliases"]},
+        card=cards_of(store),
     )
 
 

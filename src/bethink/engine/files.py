@@ -17,12 +17,14 @@ from bethink.prompt import Template, Tokenizer, tokenizer_from_gguf
 
 @dataclass(frozen=True, slots=True)
 class EngineFiles:
-    """What belongs to the weights: words to ids, messages to words. `eos_ids` end a turn by the file's own word."""
+    """What belongs to the weights: words to ids, messages to words. `eos_ids` end a turn by the file's own word;
+    `form` is the form of the weights: the precision they were prepared in, or `own` for the file's."""
 
     tokenizer: Tokenizer
     template: Template
     model_name: str
     eos_ids: tuple[int, ...]
+    form: str = "own"
 
 
 def files_of_gguf(path: Path) -> EngineFiles:

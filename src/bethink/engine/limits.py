@@ -25,10 +25,21 @@ def refuse_the_impossible(info: EngineInfo, ids: Sequence[int], sampling: Sampli
     _refuse_what_never_fits(info, len(ids), sampling.max_tokens)
     if sampling.logprobs and "logprobs" not in info.capabilities:
         raise CapabilityMissing(f"the {info.name} engine gives no logprobs", "Ask without them or use another engine.")
+    if sampling.top_logprobs and "top_logprobs" not in info.capabilities:
+        raise CapabilityMissing(
+            f"the {info.name} engine knows the logprob of the sampled token only",
+            "Ask for logprobs without top_logprobs, or use the llamacpp engine.",
+        )
+    if has_penalties(sampling) and "penalties" not in info.capabilities:
+        raise CapabilityMissing(f"the {info.name} engine has no penalties", "Use the openvino or llamacpp engine.")
     if sampling.json_schema is not None and "json_schema" not in info.capabilities:
         raise CapabilityMissing(
             f"the {info.name} engine cannot hold an answer to a JSON schema", "Use the openvino or llamacpp engine."
         )
+
+
+def has_penalties(sampling: Sampling) -> bool:
+    return (sampling.presence_penalty, sampling.frequency_penalty, sampling.repetition_penalty) != (0, 0, 1)
 
 
 def _refuse_what_never_fits(info: EngineInfo, n_ids: int, max_tokens: int) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bethink.engine.files import EngineFiles, files_of_folder, files_of_gguf
@@ -63,7 +64,7 @@ def _open_openvino(
     if local.format == "openvino":
         if precision is not None:
             raise UsageError("a model published for OpenVINO has its precision already", "leave --precision away")
-        folder = local.path
+        folder, label = local.path, "own"
     else:
         from bethink.engine.openvino.prepare import prepare
         from bethink.engine.openvino.recipes import DEFAULT_PRECISION
@@ -73,7 +74,7 @@ def _open_openvino(
         folder = prepare(local, store.prepared_dir(local.sha256, label), label, on_progress)
     opened = load_openvino(folder, local.sha256, on_progress)
     try:
-        files = files_of_folder(folder)
+        files = replace(files_of_folder(folder), form=label)
         opened.wait_until_loaded()
     except BaseException:
         opened.close()

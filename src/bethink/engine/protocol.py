@@ -18,15 +18,17 @@ from typing import Literal, Protocol, runtime_checkable
 from bethink.types import Sampling
 
 StreamFinish = Literal["stop", "length", "cancelled"]
-Capability = Literal["logprobs", "json_schema"]
+Capability = Literal["logprobs", "top_logprobs", "json_schema", "penalties"]
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One sampled token. `logprob` is natural-log and given only when asked for."""
+    """One sampled token. `logprob` is natural-log and given only when asked for, as are the likeliest ids of its place
+    with theirs, best first."""
 
     id: int
     logprob: float | None = None
+    top: tuple[tuple[int, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,11 @@ class TokenStream(Protocol):
     @property
     def finish(self) -> StreamFinish | None:
         """Why the stream ended, or None while it runs."""
+        ...
+
+    @property
+    def n_cached(self) -> int:
+        """How many of the ids it started from were in the cache, known with the first token; 0 where nobody says."""
         ...
 
 

@@ -59,12 +59,14 @@ def _byte_symbol(byte: int) -> str:
 class Line:
     """What is said: `text` once (ids where text cannot say it), then for ever `loop`, or `<|im_end|>` without one.
 
-    `logprob` is one value for every token or a function of the token's place in the line.
+    `logprob` is one value for every token or a function of the token's place in the line. `others` are what else was
+    likely at every place: texts, of which the first token is meant, with their logprobs.
     """
 
     text: str | tuple[int, ...]
     loop: str = ""
     logprob: float | Callable[[int], float] = -0.1
+    others: tuple[tuple[str, float], ...] = ()
 
     def logprob_at(self, place: int) -> float:
         return self.logprob(place) if callable(self.logprob) else self.logprob
@@ -120,7 +122,9 @@ class ScriptedEngine:
     """Plays `script`. `token_delay_s` and `first_token_s` run on the reader's event loop clock.
 
     `kv_tokens` bounds what runs at once (ids plus `max_tokens` of each); the rest waits in order. `faults[n]` befalls
-    the n-th start. `starts` keeps every context that was started, for tests to look at.
+    the n-th start. `starts` keeps every context that was started, for tests to look at. `n_cached` is what every stream
+    says of its prompt. A script that is given the capabilities `json_schema` or `penalties` sees in `Context.sampling`
+    what was asked, and must itself say what holds to it.
     """
 
     def __init__(
@@ -131,13 +135,15 @@ class ScriptedEngine:
         kv_tokens: int = 1_048_576,
         token_delay_s: float = 0.0,
         first_token_s: float = 0.0,
-        capabilities: frozenset[Capability] = frozenset({"logprobs"}),
+        capabilities: frozenset[Capability] = frozenset({"logprobs", "top_logprobs"}),
+        n_cached: int = 0,
         faults: Sequence[Fault | None] = (),
     ) -> None:
         self.tokenizer = scripted_tokenizer()
         self.starts: list[Context] = []
         self.token_delay_s = token_delay_s
         self.first_token_s = first_token_s
+        self.n_cached = n_cached
         self._script = script
         self._faults = tuple(faults)
         self._info = EngineInfo("scripted", "0" * 64, context_length, kv_tokens, capabilities)
@@ -236,7 +242,8 @@ class ScriptedEngine:
         line = Line(line) if isinstance(line, str) else line
         said = context.ids[len(context.ids) if line_start is None else line_start :]
         text = self._encode(line.text) if isinstance(line.text, str) else line.text
-        return _Part(line, text, self._encode(line.loop or END), said)
+        others = tuple((self._encode(text)[0], logprob) for text, logprob in line.others)
+        return _Part(line, text, self._encode(line.loop or END), said, others)
 
     def _encode(self, text: str) -> tuple[int, ...]:
         return tuple(self.tokenizer.encode(text, add_special_tokens=False).ids)
@@ -250,6 +257,7 @@ class _Part:
     text: tuple[int, ...]
     loop: tuple[int, ...]
     said: tuple[int, ...]
+    others: tuple[tuple[int, float], ...] = ()
 
     @property
     def agrees(self) -> bool:
@@ -258,7 +266,9 @@ class _Part:
     def tokens(self) -> Iterator[Token]:
         for place, token in enumerate(self._all()):
             if place >= len(self.said):
-                yield Token(token, self.line.logprob_at(place))
+                logprob = self.line.logprob_at(place)
+                likely = [(token, logprob), *(other for other in self.others if other[0] != token)]
+                yield Token(token, logprob, tuple(sorted(likely, key=lambda one: -one[1])))
 
     def _all(self) -> Iterator[int]:
         return itertools.chain(self.text, itertools.cycle(self.loop))
@@ -300,10 +310,16 @@ class ScriptedStream:
             self._end("stop")
         elif self.n_tokens == self.sampling.max_tokens:
             self._end("length")
-        return token if self.sampling.logprobs else Token(token.id)
+        if not self.sampling.logprobs:
+            return Token(token.id)
+        return Token(token.id, token.logprob, token.top[: self.sampling.top_logprobs])
 
     def cancel(self) -> None:
         self._end("cancelled")
+
+    @property
+    def n_cached(self) -> int:
+        return min(self.engine.n_cached, self.seat.n_tokens - self.sampling.max_tokens)
 
     def __del__(self) -> None:
         self.engine.release(self.seat)

@@ -26,7 +26,8 @@ PLAIN_TOKENS = 2048
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What came of one question. `paths` is empty for a plain arm; `agreement` is None where nothing voted."""
+    """What came of one question. `paths` is empty for a plain arm; `agreement` is None where nothing voted;
+    `traces` are the ids of its requests."""
 
     output: Output
     usage: Usage
@@ -36,6 +37,7 @@ class Asked:
     paths: tuple[PathResult, ...]
     seconds: float
     latency_s: float
+    traces: tuple[str, ...] = ()
 
 
 def seed_of(seed: int, name: str) -> int:
@@ -101,7 +103,7 @@ class Asker:
 
     async def _controlled(self, request: Request) -> Asked:
         run = self.model.think(request)
-        wave = min(self.model.rule.wave, run.plan.n_paths)
+        wave = min(run.plan.rule.wave, run.plan.n_paths)
         share = await self.load.enter(wave)
         try:
             result = await self._finished(run, share, wave)
@@ -118,6 +120,7 @@ class Asker:
             paths=result.paths,
             seconds=share.seconds,
             latency_s=result.timing.total_s,
+            traces=(result.trace_id,),
         )
 
     async def _finished(self, run: Run, share: Share, n_started: int) -> Result:
@@ -184,6 +187,7 @@ def _voted(asked: Sequence[Asked], *, is_comparable: bool) -> Asked:
         paths=tuple(paths),
         seconds=sum(a.seconds for a in asked),
         latency_s=max(a.latency_s for a in asked),
+        traces=tuple(name for a in asked for name in a.traces),
     )
 
 

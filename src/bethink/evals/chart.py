@@ -143,8 +143,8 @@ def _labels(points: Sequence[Point], front: Sequence[Point], x: Scale, y: Scale)
     return parts
 
 
-def reliability_chart(arms: Sequence[tuple[str, int, Sequence[Bin]]]) -> str:
-    """Agreement against being right; on the diagonal, agreement is a probability. Dots are as large as their bin."""
+def reliability_chart(arms: Sequence[tuple[str, int, Sequence[Bin]]], what: str = "paths that agree") -> str:
+    """`what` is said against being right; on the diagonal it is a probability. Dots are as large as their bin."""
     x, y = Scale(0, 1, LEFT, WIDTH - RIGHT), Scale(0, 1, HEIGHT - BOTTOM, TOP)
     parts = [_rows(y, 0.0, 1.0, 0.2)]
     for n in range(6):
@@ -155,7 +155,7 @@ def reliability_chart(arms: Sequence[tuple[str, int, Sequence[Bin]]]) -> str:
     parts.append(f'<path class="front" d="M{x.at(0):.1f} {y.at(0):.1f}L{x.at(1):.1f} {y.at(1):.1f}"/>')
     for name, colour, bins in arms:
         parts.append(_bins(name, colour, bins, x, y))
-    parts.append(_axis_name("paths that agree"))
+    parts.append(_axis_name(what))
     label = "agreement against being right"
     return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
 

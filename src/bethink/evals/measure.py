@@ -28,6 +28,7 @@ from bethink.verify.math import warm_up
 
 DEFAULT_N = 100
 EXPORTS = ("lm-eval",)
+TRACES = "traces"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,7 @@ def settings_of(task: Task, order: Order, model: Model) -> dict[str, Any]:
         "model": {"name": model.ref.name, "sha256": model.ref.sha256},
         "engine": info.name,
         "engine_settings": info.settings,
+        "calibrated": model.calibration.made if model.calibration else None,
         "arms": [arm.name for arm in order.arms],
         "first": order.first,
         "n": len(order.indices(task)),
@@ -110,7 +112,7 @@ def measure(
     settings = settings_of(task, order, model)
     todo: list[Unit] = list(units(task, order.arms, order.indices(task), order.seeds))
     kept = model.traces, model.traces_bytes
-    model.traces, model.traces_bytes = out / "traces" if order.keeps_traces else None, None
+    model.traces, model.traces_bytes = out / TRACES if order.keeps_traces else None, None
     try:
         with ResultFolder.open(out, settings) as folder:
             on_start(folder.lines, len(todo))
@@ -133,7 +135,8 @@ def write_report(folder: Path, *, export: str | None = None) -> Summary:
         raise UsageError(f"{folder} has no results yet", "run the eval again to go on")
     summary = summarise(lines, settings)
     write_whole(folder / SUMMARY, json.dumps(summary.record(), indent=1, ensure_ascii=False) + "\n")
-    write_whole(folder / REPORT, page(summary, lines))
+    traces = frozenset(file.name for file in (folder / TRACES).glob("[!.]*"))
+    write_whole(folder / REPORT, page(summary, lines, traces))
     if export == "lm-eval":
         write_whole(folder / "lm-eval.json", json.dumps(lm_eval(summary), indent=1, ensure_ascii=False) + "\n")
     return summary

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from html import escape
+from urllib.parse import quote
 
 from bethink.evals.results import Line
 
@@ -20,8 +21,9 @@ FILTERS = (
 )
 
 
-def questions(lines: Sequence[Line], arms: Sequence[str]) -> str:
-    """One entry for each question, in the order of the task, with filters that need no script."""
+def questions(lines: Sequence[Line], arms: Sequence[str], traces: Collection[str] = ()) -> str:
+    """One entry for each question, in the order of the task, with filters that need no script. `traces` are the names
+    of the files in the folder `traces` beside the page, which answers link to."""
     by_id: dict[str, list[Line]] = {}
     for line in lines:
         by_id.setdefault(line.id, []).append(line)
@@ -37,7 +39,7 @@ def questions(lines: Sequence[Line], arms: Sequence[str]) -> str:
     )
     labels = "".join(f'<label for="show-{name}">{words} <b>{counts[name]}</b></label>' for name, words in shown)
     limit = _limit(lines)
-    told = "".join(_question(group, found, limit) for group, found in zip(groups, kinds, strict=True))
+    told = "".join(_question(group, found, limit, traces) for group, found in zip(groups, kinds, strict=True))
     cut = (
         ""
         if limit is None
@@ -68,7 +70,7 @@ def _limit(lines: Sequence[Line]) -> int | None:
     return None if total <= MAX_PAGE_CHARS else max(MIN_TEXT_CHARS, MAX_PAGE_CHARS // (2 * len(lines)))
 
 
-def _question(group: Sequence[Line], kinds: Sequence[str], limit: int | None) -> str:
+def _question(group: Sequence[Line], kinds: Sequence[str], limit: int | None, traces: Collection[str]) -> str:
     first = group[0]
     marks = "".join(
         f'<span class="mark {state(line)}" title="{escape(line.arm)}">{MARKS[state(line)]}</span>'
@@ -77,7 +79,7 @@ def _question(group: Sequence[Line], kinds: Sequence[str], limit: int | None) ->
     short = " ".join(first.question.split())
     short = short if len(short) <= 160 else short[:160] + "…"
     gold = f'<p class="gold">known answer: <b>{escape(_cut(first.gold, 2000))}</b></p>' if first.gold else ""
-    answers = "".join(_answer(line, limit) for line in group)
+    answers = "".join(_answer(line, limit, traces) for line in group)
     css = " ".join(kind for kind in kinds if kind != "all")
     return (
         f'<details class="{css}"><summary><span class="n">{first.index + 1}</span>'
@@ -87,7 +89,7 @@ def _question(group: Sequence[Line], kinds: Sequence[str], limit: int | None) ->
     )
 
 
-def _answer(line: Line, limit: int | None) -> str:
+def _answer(line: Line, limit: int | None, traces: Collection[str]) -> str:
     found = state(line)
     said = "" if line.extracted is None else " ".join(line.extracted.split())[:200]
     cost = f"{line.tokens:,} tokens · {line.closed_by}" if line.error is None else "no answer"
@@ -100,7 +102,7 @@ def _answer(line: Line, limit: int | None) -> str:
     return (
         f'<details><summary><span class="mark {found}">{MARKS[found]}</span><span class="arm">{escape(line.arm)}</span>'
         f'<span class="said">{escape(said)}</span><small>{escape(cost)}{strict} · seed {line.seed}</small></summary>'
-        f'<div class="inside">{why}{_votes(line)}{text}</div></details>'
+        f'<div class="inside">{why}{_votes(line)}{_links(line, traces)}{text}</div></details>'
     )
 
 
@@ -113,6 +115,17 @@ def _votes(line: Line) -> str:
     n_cancelled = sum(p.is_cancelled for p in line.paths)
     told += [f"{n_cancelled} not needed any more"] if n_cancelled else []
     return f'<p class="votes">{len(line.paths)} paths: {escape(" · ".join(told))}</p>'
+
+
+def _links(line: Line, traces: Collection[str]) -> str:
+    """To what was kept of every token and decision: a page where one was written, else the trace itself."""
+    names = [next((n for n in (f"{trace}.html", f"{trace}.json") if n in traces), "") for trace in line.traces]
+    told = [
+        f'<a href="traces/{escape(quote(name))}">{"trace" if len(names) == 1 else f"path {at}"}</a>'
+        for at, name in enumerate(names, 1)
+        if name
+    ]
+    return f'<p class="votes">every token and decision: {" · ".join(told)}</p>' if told else ""
 
 
 def _cut(text: str | None, limit: int | None) -> str:

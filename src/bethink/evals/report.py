@@ -7,61 +7,41 @@ escaped. Texts are cut where the page would grow beyond what a browser opens; re
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from html import escape
-from importlib import resources
 from typing import Any, cast
 
 from bethink.evals.chart import N_COLOURS, Point, cost_chart, coverage_chart, reliability_chart
+from bethink.evals.page import facts, frame, grid, interval, percent, points, span
 from bethink.evals.questions import questions
 from bethink.evals.results import Line
-from bethink.evals.stats import Difference, Estimate
+from bethink.evals.stats import Difference
 from bethink.evals.summary import ArmSummary, Comparison, Summary, power_lines
 
-POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
-
-def page(summary: Summary, lines: Sequence[Line]) -> str:
-    """The whole page."""
+def page(summary: Summary, lines: Sequence[Line], traces: Collection[str] = ()) -> str:
+    """The whole page. `traces` are the names of the files in the folder `traces` beside it."""
     settings = summary.settings
-    style = resources.files("bethink.evals").joinpath("report.css").read_text(encoding="utf-8")
     title = f"{settings.get('task', 'questions')}: {_model(settings)} · bethink eval"
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="{POLICY}">
-<title>{escape(title)}</title><style>{style}</style></head><body><main>
-{_head(summary)}
+    body = f"""{_head(summary)}
 <section><h2>What it costs to be right</h2>{_costs(summary)}</section>
 <section><h2>The arms</h2>{_table(summary.arms)}</section>
 {_differences(summary.comparisons)}
 {_samples(summary.arms)}
 {_agreement(summary.arms)}
-<section><h2>Every question</h2>{questions(lines, [a.name for a in summary.arms])}</section>
-{_foot(summary)}
-</main></body></html>
-"""
+<section><h2>Every question</h2>{questions(lines, [a.name for a in summary.arms], traces)}</section>
+{_foot(summary)}"""
+    return frame(title, body)
 
 
 def _model(settings: Mapping[str, Any], key: str = "name") -> str:
     return str(cast("dict[str, Any]", settings.get("model") or {}).get(key, "?"))
 
 
-def percent(value: float) -> str:
-    return f"{100 * value:.1f} %"
-
-
-def interval(found: Estimate) -> str:
-    return f"{100 * found.low:.1f} to {100 * found.high:.1f}"
-
-
-def points(value: float) -> str:
-    return f"{100 * value:+.1f}".replace("-", "−")
-
-
 def _head(summary: Summary) -> str:
     s = summary.settings
     n = max((a.n for a in summary.arms), default=0)
-    facts = [
+    told = [
         ("model", _model(s)),
         ("engine", f"{s.get('engine', '?')} {s.get('engine_settings', '')}".strip()),
         ("questions", f"{n:,}"),
@@ -69,11 +49,10 @@ def _head(summary: Summary) -> str:
         ("seed", str(s.get("seed", "?"))),
         ("machine", str(s.get("machine", "?"))),
     ]
-    chips = "".join(f"<div><dt>{name}</dt><dd>{escape(value)}</dd></div>" for name, value in facts)
     notes = "".join(f'<p class="note">{escape(str(note))}</p>' for note in s.get("notes", ()))
     heading = f"{s.get('task', 'questions')}: {n:,} questions, {len(summary.arms)} ways to ask"
     return f"""<header><p class="over">bethink eval · {escape(str(s.get("created", "")))}</p><h1>{escape(heading)}</h1>
-<p class="lead">{escape(headline(summary))}</p>{notes}<dl class="facts">{chips}</dl></header>"""
+<p class="lead">{escape(headline(summary))}</p>{notes}{facts(told)}</header>"""
 
 
 def headline(summary: Summary) -> str:
@@ -94,11 +73,7 @@ def headline(summary: Summary) -> str:
     )
     if pair.difference.low <= 0:
         return f"{gain}, which these {pair.n} questions do not show to be more than chance."
-    return f"{gain} ({_span(pair.difference)}), for {best.tokens / max(first.tokens, 1e-9):.1f} times its tokens."
-
-
-def _span(found: Estimate) -> str:
-    return f"{points(found.low)} to {points(found.high)}"
+    return f"{gain} ({span(pair.difference)}), for {best.tokens / max(first.tokens, 1e-9):.1f} times its tokens."
 
 
 def _costs(summary: Summary) -> str:
@@ -133,12 +108,7 @@ def _table(arms: Sequence[ArmSummary]) -> str:
         "own: what lies between is format, not skill. <b>Seconds</b> are the machine's share, <b>latency</b> is how "
         "long one question took with others beside it. Errors and unsure verdicts count as not right."
     )
-    return f"{_grid(head, rows)}<p class='note'>{told}</p>"
-
-
-def _grid(head: Sequence[str], rows: Sequence[str]) -> str:
-    cells = "".join(f"<th>{h}</th>" for h in head)
-    return f'<div class="scroll"><table><tr>{cells}</tr>{"".join(rows)}</table></div>'
+    return f"{grid(head, rows)}<p class='note'>{told}</p>"
 
 
 def _differences(comparisons: Sequence[Comparison]) -> str:
@@ -151,7 +121,7 @@ def _differences(comparisons: Sequence[Comparison]) -> str:
         "Paired by question. The interval is a bootstrap over questions, p is McNemar's exact test; the last column is "
         "the smallest difference so many questions can show."
     )
-    return f"<section><h2>Differences, in points</h2>{_grid(head, rows)}<p class='note'>{told}</p>{power}</section>"
+    return f"<section><h2>Differences, in points</h2>{grid(head, rows)}<p class='note'>{told}</p>{power}</section>"
 
 
 def _difference(c: Comparison) -> str:
@@ -160,7 +130,7 @@ def _difference(c: Comparison) -> str:
     cells = [
         f"{escape(c.b)}",
         f'<span class="{css}">{points(d.difference.value)}</span>',
-        f"<small>{_span(d.difference)}</small>",
+        f"<small>{span(d.difference)}</small>",
         points(c.strict.difference.value),
         "–" if d.only_a is None else str(d.only_a),
         "–" if d.only_b is None else str(d.only_b),
@@ -184,7 +154,7 @@ def _samples(arms: Sequence[ArmSummary]) -> str:
             rows.append(f"<tr><td>{escape(a.name)}</td><td>{name}</td>{cells}</tr>")
     told = "Exact over all subsets of k of the sampled paths. What lies between the two, a better choice could win."
     head = ["arm", "", *(f"k = {k}" for k in ks)]
-    return f"<section><h2>More samples</h2>{_grid(head, rows)}<p class='note'>{told}</p></section>"
+    return f"<section><h2>More samples</h2>{grid(head, rows)}<p class='note'>{told}</p></section>"
 
 
 def _agreement(arms: Sequence[ArmSummary]) -> str:

@@ -43,7 +43,7 @@ class PathLine:
 class Line:
     """One question asked in one way once. `tokens` are all sampled ones; `seconds` is the machine's time, shared
     fairly among what ran beside it, `latency_s` the clock's. `strict` and `lenient` are None for unsure, which counts
-    as not right; `error` is why there is no answer."""
+    as not right; `error` is why there is no answer; `traces` are the ids of the traces that were kept of it."""
 
     id: str
     index: int
@@ -67,6 +67,7 @@ class Line:
     finish: str = ""
     agreement: float | None = None
     error: str | None = None
+    traces: tuple[str, ...] = ()
     paths: tuple[PathLine, ...] = ()
 
     @property
@@ -77,8 +78,9 @@ class Line:
 def read_line(raw: Mapping[str, Any]) -> Line:
     """Raises: KeyError, TypeError: it is no line of results."""
     paths = tuple(PathLine(**p) for p in cast("Iterable[dict[str, Any]]", raw.get("paths", ())))
-    fields = {key: value for key, value in raw.items() if key != "paths"}
-    return Line(**fields, paths=paths)
+    traces = tuple(str(name) for name in raw.get("traces", ()))
+    fields = {key: value for key, value in raw.items() if key not in ("paths", "traces")}
+    return Line(**fields, traces=traces, paths=paths)
 
 
 def read_results(folder: Path) -> list[Line]:
@@ -173,6 +175,15 @@ class ResultFolder:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def refuse_held(path: Path) -> None:
+    """Raises: UsageError: another process measures into that folder."""
+    if (path / LOCK).exists():
+        try:
+            FileLock(path / LOCK).acquire(timeout=0).lock.release()
+        except Timeout:
+            raise UsageError(f"another process measures into {path}", "wait for it, or end it") from None
 
 
 def refuse_other(path: Path, there: Mapping[str, Any], asked: Mapping[str, Any]) -> None:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 from bethink.errors import BethinkError, EngineClosed
@@ -39,6 +39,20 @@ class Unit:
     def key(self) -> tuple[str, str, int]:
         return self.example.id, self.arm.name, self.seed
 
+    def unanswered(self, latency_s: float, why: str) -> Line:
+        """The line of this unit before anything is known of its answer."""
+        example = self.example
+        return Line(
+            id=example.id,
+            index=self.index,
+            arm=self.arm.name,
+            seed=self.seed,
+            question=example.question,
+            gold=example.gold,
+            why=why,
+            latency_s=round(latency_s, 4),
+        )
+
 
 def units(task: Task, arms: Sequence[Arm], indices: range, seeds: Sequence[int]) -> Iterator[Unit]:
     """All there is to do, question by question, so that what is done at any time is paired. Greedy arms take the first
@@ -53,7 +67,8 @@ def units(task: Task, arms: Sequence[Arm], indices: range, seeds: Sequence[int])
 
 @dataclass(slots=True)
 class Runner:
-    """`parallel` is how many paths think at once. `on_line` hears of every new line, in the order of the file."""
+    """`parallel` is how many paths think at once, `n_open` how many units are begun before others are done (None: so
+    many that the engine is never idle). `on_line` hears of every new line, in the order of the file."""
 
     task: Task
     model: Model
@@ -61,21 +76,25 @@ class Runner:
     max_tokens: int | None = None
     parallel: int = PARALLEL
     on_line: Callable[[Line], None] = lambda _: None
+    n_open: int | None = None
     _lost: EngineClosed | None = field(default=None)
 
-    async def run(self, todo: Sequence[Unit]) -> None:
-        """Raises: EngineClosed (everything done is kept)."""
+    async def run(self, todo: Iterable[Unit], may_start: Callable[[], bool] = lambda: True) -> None:
+        """Do what is not done yet, until `may_start` says that nothing more is begun.
+
+        Raises: EngineClosed (everything done is kept).
+        """
         done = {line.key for line in self.folder.lines}
         load = Load(self.parallel, time.monotonic)
         asker = Asker(self.model, load, self.task.compares, self.max_tokens)
         # Units beyond those that run wait here and not in the load, so that a thousand of them cost nothing.
-        gate = asyncio.Semaphore(self.parallel + max(4, self.parallel // 4))
+        gate = asyncio.Semaphore(self.n_open or self.parallel + max(4, self.parallel // 4))
         async with asyncio.TaskGroup() as group:
             for unit in todo:
                 if unit.key in done:
                     continue
                 await gate.acquire()
-                if self._lost is not None:
+                if self._lost is not None or not may_start():
                     break
                 task = group.create_task(self._one(asker, unit))
                 task.add_done_callback(lambda _: gate.release())
@@ -103,28 +122,22 @@ class Runner:
         strict = self.task.extract(unit.example, asked.output, strict=True)
         lenient = self.task.extract(unit.example, asked.output, strict=False)
         verdict = judging.verdict(lenient)
-        return Line(
-            id=unit.example.id,
-            index=unit.index,
-            arm=unit.arm.name,
-            seed=unit.seed,
-            question=unit.example.question,
-            gold=unit.example.gold,
+        return replace(
+            unit.unanswered(asked.latency_s, verdict.why),
             answer=asked.output.answer,
             thinking=asked.output.thinking,
             strict_extracted=strict,
             extracted=lenient,
             strict=judging.verdict(strict).passed,
             lenient=verdict.passed,
-            why=verdict.why,
             tokens=asked.usage.completion_tokens,
             thinking_tokens=asked.usage.thinking_tokens,
             prompt_tokens=asked.usage.prompt_tokens,
             seconds=round(asked.seconds, 4),
-            latency_s=round(asked.latency_s, 4),
             closed_by=asked.closed_by,
             finish=asked.finish,
             agreement=asked.agreement,
+            traces=asked.traces if self.model.traces else (),
             paths=tuple(judging.path(p, asked.output.lead) for p in asked.paths) if len(asked.paths) > 1 else (),
         )
 
@@ -171,14 +184,4 @@ def _sole_cause(error: Exception) -> Exception:
 def _failed(unit: Unit, error: Exception, latency_s: float) -> Line:
     """A failure is an answer that is wrong in every respect."""
     name = error.code if isinstance(error, BethinkError) else type(error).__name__
-    return Line(
-        id=unit.example.id,
-        index=unit.index,
-        arm=unit.arm.name,
-        seed=unit.seed,
-        question=unit.example.question,
-        gold=unit.example.gold,
-        why="there is no answer",
-        latency_s=round(latency_s, 4),
-        error=f"{name}: {error}",
-    )
+    return replace(unit.unanswered(latency_s, "there is no answer"), error=f"{name}: {error}")

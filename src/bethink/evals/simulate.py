@@ -25,11 +25,13 @@ from bethink.verify.math import classes
 
 @dataclass(frozen=True, slots=True)
 class Sampled:
-    """One path as it was. `label` names its class of equal answers within the question; None: no answer."""
+    """One path as it was. `label` names its class of equal answers within the question; None: no answer. `tokens` are
+    all of it, `thinking` those of its thought."""
 
     label: str | None
     is_right: bool
     tokens: int
+    thinking: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +44,13 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a rule made of a question."""
+    """What a rule made of a question; `n_agree` of its paths gave the answer."""
 
     is_right: float
     tokens: float
     n_paths: int
     is_sure: bool = False
+    n_agree: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +115,7 @@ def read_kept(path: Path) -> Kept:
         if any(p.is_cancelled for p in line.paths):
             incomplete.add(line.arm)
         elif len(line.paths) > 1:
-            items.setdefault(line.arm, {}).setdefault(name, Item(name, _paths(line)))
+            items.setdefault(line.arm, {}).setdefault(name, Item(name, paths_of(line)))
         else:
             singles.setdefault(line.arm, {}).setdefault(name, (float(line.lenient is True), float(line.tokens)))
     whole = {arm: list(found.values()) for arm, found in items.items() if arm not in incomplete}
@@ -123,19 +126,23 @@ def read_kept(path: Path) -> Kept:
 
 
 def _older(raw: Mapping[str, Any]) -> Item:
-    paths = [(p["answer"], bool(p["right"]), int(p["tokens"])) for p in raw["paths"]]
+    paths = [(p["answer"], Sampled(None, bool(p["right"]), int(p["tokens"]))) for p in raw["paths"]]
     return Item(str(raw["index"]), _labelled(paths))
 
 
-def _paths(line: Line) -> tuple[Sampled, ...]:
-    return _labelled([(p.extracted, p.right is True, p.tokens) for p in line.paths])
+def paths_of(line: Line) -> tuple[Sampled, ...]:
+    """The paths of a line of results, that of a line without others included."""
+    if not line.paths:
+        alone = Sampled(None, line.lenient is True, line.tokens, line.thinking_tokens)
+        return _labelled([(line.extracted, alone)])
+    return _labelled([(p.extracted, Sampled(None, p.right is True, p.tokens, p.thinking_tokens)) for p in line.paths])
 
 
-def _labelled(paths: Sequence[tuple[str | None, bool, int]]) -> tuple[Sampled, ...]:
+def _labelled(paths: Sequence[tuple[str | None, Sampled]]) -> tuple[Sampled, ...]:
     """Classes are found once over all answers of a question; every prefix of its paths then counts by label."""
-    answers = [answer for answer, _, _ in paths if answer is not None]
+    answers = [answer for answer, _ in paths if answer is not None]
     label = {answers[at]: answers[group[0]] for group in classes(answers) for at in group}
-    return tuple(Sampled(label[a] if a is not None else None, right, tokens) for a, right, tokens in paths)
+    return tuple(replace(path, label=None if a is None else label[a]) for a, path in paths)
 
 
 def by_label(labels: Sequence[str]) -> list[list[int]]:
@@ -156,7 +163,7 @@ def replay(item: Item, rule: VoteRule, n_paths: int) -> Outcome:
             break
     winner = taken[min(counted.members[0])] if counted.members else taken[0]
     tokens = sum(p.tokens for p in taken)
-    return Outcome(float(winner.is_right), tokens, len(taken), is_sure(counted, rule))
+    return Outcome(float(winner.is_right), tokens, len(taken), is_sure(counted, rule), counted.lead[0])
 
 
 def rules(n_paths: int) -> dict[str, VoteRule]:

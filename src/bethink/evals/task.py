@@ -8,9 +8,9 @@ changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, overload
 
 from bethink.errors import UsageError
 from bethink.types import Verdict
@@ -40,8 +40,28 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
+class Made(Sequence[Example]):
+    """`n` examples that `make` makes when they are asked for, the same for the same number."""
+
+    n: int
+    make: Callable[[int], Example]
+
+    def __len__(self) -> int:
+        return self.n
+
+    @overload
+    def __getitem__(self, index: int) -> Example: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Example]: ...
+    def __getitem__(self, index: int | slice) -> Example | Sequence[Example]:
+        if isinstance(index, slice):
+            return [self.make(i) for i in range(self.n)[index]]
+        return self.make(range(self.n)[index])
+
+
+@dataclass(frozen=True, slots=True)
 class Listed:
-    """Examples that are all at hand. They are one split, whatever they hold."""
+    """Examples that are known by their number. They are one split, whatever they hold."""
 
     name: str
     examples: Sequence[Example]

@@ -48,7 +48,8 @@ def judgement(verdict: Verdict) -> str:
     if verdict.kind == "none":
         return ""
     share = f" ({verdict.agreement:.0%})" if verdict.agreement and len(verdict.votes) > 1 else ""
-    why = f"{shortened(one_row(verdict.why), MAX_WHY)}{share}" or verdict.kind
+    likely = "" if verdict.probability is None else f", right with a probability of {verdict.probability:.0%}"
+    why = f"{shortened(one_row(verdict.why), MAX_WHY)}{share}{likely}" or verdict.kind
     return f"{sure}: {why}" if sure else why
 
 

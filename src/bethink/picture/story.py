@@ -131,7 +131,9 @@ def verdict_words(trace: Trace) -> str:
     share = f"{agreement:.0%} agree" if isinstance(agreement, float) else ("" if words else "passed")
     if verdict.get("kind") not in (None, "vote") and not isinstance(agreement, float):
         share = shortened(one_row(str(verdict.get("why") or share)), 100)
-    return ", ".join(part for part in (words, share) if part)
+    likely = verdict.get("probability")
+    chance = f"right with {likely:.0%}" if isinstance(likely, float) else ""
+    return ", ".join(part for part in (words, share, chance) if part)
 
 
 def find_trace(folder: Path, name: str) -> Path:

@@ -18,9 +18,9 @@ from typing import cast
 from bethink.errors import BethinkError, UsageError
 from bethink.prompt.template import Template
 from bethink.prompt.tokenizer import Tokenizer
-from bethink.types import Message
+from bethink.prompt.turns import Hide, Turn, options_of, turns_of
+from bethink.types import Message, Tool
 
-_LEADING_THOUGHT = re.compile(r"\s*<think>.*?</think>\s*", re.DOTALL)
 _PRIVATE = (range(0xF0000, 0xFFFFE), range(0x100000, 0x10FFFE))
 
 
@@ -51,43 +51,34 @@ def render(
     *,
     keep_thinking: bool = False,
     extra: Mapping[str, object] | None = None,
+    tools: Sequence[Tool] = (),
 ) -> Prompt:
     """The prompt that asks for the next assistant turn. Thinking of earlier turns is left out unless `keep_thinking`.
+    `tools` are shown as the template does, or in the system message.
 
     Raises: UsageError when the template refuses the messages; InvalidModelFile when it is broken.
     """
-    options = dict(extra or {})
-    code = _Code.for_texts(
-        [template.source, *_texts([(m.content, m.thinking) for m in messages]), *_texts(options)], tokenizer
-    )
-    turns = [_turn(message, template, code, keep_thinking) for message in messages]
+    options = {**(extra or {}), **options_of(tools, template.source)}
+
+    def written_by(hide: Hide) -> list[Turn]:
+        return turns_of(messages, tools, template.source, keep_thinking=keep_thinking, hide=hide)
+
+    spoken = written_by(lambda value: value)
+    code = _Code.for_texts([template.source, *_texts([turn.said for turn in spoken]), *_texts(options)], tokenizer)
+    turns = written_by(code.hide)
+    said = [dict(turn.said) for turn in turns]
     hidden = cast("dict[str, object]", code.hide(options))
-    written = template.render(turns, extra=hidden)
-    marked = [{**turn, "content": code.place(i)} for i, turn in enumerate(turns)]
+    written = template.render(said, extra=hidden)
+    marked = [
+        turn if source is None or not turn["content"] else {**turn, "content": code.place(source)}
+        for turn, source in zip(said, [turn.source for turn in turns], strict=True)
+    ]
     try:
-        contents = _align(
-            written, code.split_places(template.render(marked, extra=hidden)), [str(t["content"]) for t in turns]
-        )
+        shown = {turn.source: str(one["content"]) for turn, one in zip(turns, said, strict=True)}
+        contents = _align(written, code.split_places(template.render(marked, extra=hidden)), shown)
     except BethinkError:  # a template may insist on contents of a certain form
         contents = []
     return _encode(written, contents, tokenizer, code)
-
-
-def _turn(message: Message, template: Template, code: _Code, keep_thinking: bool) -> dict[str, object]:
-    """What the template is given for one message."""
-    content = message.content
-    if message.role == "assistant" and not keep_thinking and (thought := _LEADING_THOUGHT.match(content)):
-        content = content[thought.end() :]
-    turn: dict[str, object] = {"role": message.role, "content": code.hide(content)}
-    if message.role != "assistant" or not keep_thinking or not message.thinking:
-        return turn
-    thinking = code.hide(message.thinking)
-    for name in ("reasoning_content", "thinking"):
-        if re.search(rf"\b{name}\b", template.source):
-            return {**turn, name: thinking}
-    is_native = "<think>" in template.source or "</think>" in template.source
-    thought_text = f"<think>\n{thinking}\n</think>" if is_native else thinking
-    return {**turn, "content": f"{thought_text}\n\n{turn['content']}"}
 
 
 def _texts(value: object) -> Iterator[str]:
@@ -174,7 +165,7 @@ class _Content:
     message_index: int
 
 
-def _align(written: str, around: tuple[list[str], list[int]], contents: Sequence[str]) -> list[_Content]:
+def _align(written: str, around: tuple[list[str], list[int]], contents: Mapping[int | None, str]) -> list[_Content]:
     """Find the contents in `written`, knowing the texts between them; stops where the template rewrote more than
     contents.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 from jinja2 import TemplateError
 
@@ -55,7 +56,7 @@ class Template:
             "eos_token": self.eos,
             "add_generation_prompt": add_generation_prompt,
         }
-        n_chars = sum(len(value) for m in messages for value in m.values() if isinstance(value, str))
+        n_chars = _n_chars([messages, extra])
         token = current_budget.set(Budget(RENDER_UNITS + UNITS_PER_INPUT_CHAR * n_chars, RENDER_SECONDS))
         try:
             return self._template.render(variables)
@@ -67,6 +68,15 @@ class Template:
             raise _invalid(error) from error
         finally:
             current_budget.reset(token)
+
+
+def _n_chars(value: object) -> int:
+    """Of all texts inside nested mappings and sequences."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, Mapping):
+        return sum(_n_chars(item) for pair in cast("Variables", value).items() for item in pair)
+    return sum(map(_n_chars, cast("Sequence[object]", value))) if isinstance(value, list | tuple) else 0
 
 
 _HINT = "give another template, or pull the model from another source"

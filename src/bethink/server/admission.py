@@ -17,7 +17,7 @@ from bethink.server.accounts import LOCAL, Accounts, FairQueue, Pass, Principal,
 from bethink.server.answering import Answering, n_chars_of
 from bethink.server.limits import Limits
 from bethink.server.record import added
-from bethink.types import Request
+from bethink.types import Completion, Request
 
 CHARS_A_TOKEN = 2
 """Few enough that what is estimated of a text is rarely too little."""
@@ -123,7 +123,9 @@ class Pending:
         return runs[0].trace.id if is_kept else ""
 
 
-def estimated_tokens(request: Request) -> int:
+def estimated_tokens(request: Request | Completion) -> int:
     """About the most that one choice may read and sample."""
+    if isinstance(request, Completion):
+        return n_chars_of(request) // CHARS_A_TOKEN + request.max_tokens
     path = request.max_tokens or (request.budget or 0) + USUAL_COMPLETION
     return n_chars_of(request) // CHARS_A_TOKEN + path * (request.paths or 1)

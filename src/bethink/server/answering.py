@@ -13,21 +13,25 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, fields, replace
 
-from bethink.errors import BethinkError
-from bethink.model import Model, Run
+from bethink.completing import CompletionRun
+from bethink.errors import BethinkError, ContextFull
+from bethink.model import Model
+from bethink.run import Run
 from bethink.server.accounts.values import Principal
 from bethink.server.asks import Ask
 from bethink.server.record import Record
 from bethink.server.telling import Answer as AnswerText
 from bethink.server.telling import Part, Story, Thought
-from bethink.types import Request, Result, Usage
+from bethink.types import Completion, Request, Result, Usage
 
 SEED_STEP = 7_919_003
 """Between the choices of one request; paths of one choice lie nearer."""
 LONG_PROMPT_CHARS = 20_000
 """A prompt so long is rendered and cut into tokens beside the event loop, which others wait for."""
 
+MIN_WITHIN_S = 0.001
 Tell = Callable[[int, Part], None]
+AnyRun = Run | CompletionRun
 
 
 @dataclass(slots=True, eq=False)
@@ -41,7 +45,7 @@ class Answering:
     record: Record
     is_low: bool = False
     created: int = field(default_factory=lambda: int(time.time()))
-    runs: list[Run] = field(default_factory=list[Run])
+    runs: list[AnyRun] = field(default_factory=list[AnyRun])
     is_stopped: bool = False
     wants_answer: bool = False
     waiting: asyncio.Task[object] | None = None
@@ -55,7 +59,8 @@ class Answering:
         """Whoever still waits answers without a thought once it runs."""
         self.wants_answer = True
         for run in self.runs:
-            run.answer_now()
+            if isinstance(run, Run):
+                run.answer_now()
 
     def stop(self) -> None:
         """End with what there is; whoever still waits for its turn leaves the queue."""
@@ -81,6 +86,10 @@ class Running:
 
     def __len__(self) -> int:
         return len(self._by_id)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        return tuple(self._by_id)
 
     def stop_all(self) -> None:
         for answering in list(self._by_id.values()):
@@ -122,18 +131,19 @@ async def run(answering: Answering, model: Model, tell: Tell, results: list[Resu
         results += [story.result for story in stories if story.result is not None]
 
 
-async def begun(answering: Answering, model: Model) -> list[Run]:
+async def begun(answering: Answering, model: Model) -> list[AnyRun]:
     """Its runs, ready to be iterated. They count the time that the request waited: deadlines are the client's.
 
     Raises: BethinkError: what is asked cannot be honoured.
     """
     ask = answering.ask
+    _refuse_longer(ask, model)
     waited_s = answering.record.waited_s = answering.record.seconds()
     if not answering.principal.logs_content:
         model = replace(model, traces=None)
 
-    def begin() -> list[Run]:
-        return [Run(model, choice_of(ask.request, n, model), waited_s) for n in range(ask.n)]
+    def begin() -> list[AnyRun]:
+        return [_begun(model, choice_of(ask.request, n, model), waited_s) for n in range(ask.n)]
 
     is_long = n_chars_of(ask.request) * ask.n > LONG_PROMPT_CHARS
     answering.runs = await asyncio.to_thread(begin) if is_long else begin()
@@ -144,12 +154,32 @@ async def begun(answering: Answering, model: Model) -> list[Run]:
     return answering.runs
 
 
-def n_chars_of(request: Request) -> int:
+def _begun(model: Model, request: Request | Completion, waited_s: float) -> AnyRun:
+    if isinstance(request, Request):
+        return Run(model, request, waited_s)
+    if request.within_s is not None:
+        request = replace(request, within_s=max(MIN_WITHIN_S, request.within_s - waited_s))
+    return model.complete(request)
+
+
+def _refuse_longer(ask: Ask, model: Model) -> None:
+    """Raises: ContextFull: the client counts on a longer context than there is; nothing is ever cut in silence."""
+    info = model.engine.info
+    longest = min(info.context_length, info.kv_tokens)
+    if ask.n_context is not None and ask.n_context > longest:
+        raise ContextFull(
+            f"a context of {ask.n_context} was asked for, but this model's holds {longest}", "ask for less"
+        )
+
+
+def n_chars_of(request: Request | Completion) -> int:
     """How much text a model is given to read."""
+    if isinstance(request, Completion):
+        return len(request.prompt) + len(request.suffix or "")
     return sum(len(message.content) + len(message.thinking or "") for message in request.messages)
 
 
-async def _follow(run: Run, story: Story, choice: int, tell: Tell) -> None:
+async def _follow(run: AnyRun, story: Story, choice: int, tell: Tell) -> None:
     try:
         async for event in run:
             for part in story.parts(event):
@@ -177,7 +207,7 @@ def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
     return next((error for error in inner if isinstance(error, BethinkError)), inner[0])
 
 
-def usage_of(run: Run) -> Usage:
+def usage_of(run: AnyRun) -> Usage:
     """What a run used: as its result says, or what it had sampled when it ended without one."""
     if run.trace.result is not None:
         said = run.trace.result["usage"]
@@ -186,7 +216,7 @@ def usage_of(run: Run) -> Usage:
     return Usage(prompt_tokens=len(run.trace.prompt_ids), discarded_tokens=sampled)
 
 
-def choice_of(request: Request, choice: int, model: Model) -> Request:
+def choice_of(request: Request | Completion, choice: int, model: Model) -> Request | Completion:
     """The first choice is drawn as it would be alone; the others with seeds of their own, and never greedily unless the
     client wished so, since they would all be the same."""
     if choice == 0:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
@@ -24,24 +25,28 @@ from starlette.types import Scope
 from bethink.errors import BethinkError, UsageError
 from bethink.server.asks import Dialect
 from bethink.server.conversations.records import error_record
+from bethink.server.dialects import Dialects, dialects_of, responses_in
 from bethink.server.guard import Doors, ErrorBody, Guard
 from bethink.server.keys import KeyCheck, Keys
 from bethink.server.metrics import Metrics
+from bethink.server.openai_words import openai_error
 from bethink.server.openapi import document
 from bethink.server.page import Page
 from bethink.server.record import Record
 from bethink.server.recording import Recorder
+from bethink.server.routes import embeddings, ollama
+from bethink.server.routes.counting import count_tokens
+from bethink.server.routes.embeddings import refusing
 from bethink.server.routes.models import list_models, show_model
 from bethink.server.routes.page import is_of_page, page_routes
 from bethink.server.routes.requests import control_chat, control_request
+from bethink.server.routes.responses import response_routes
 from bethink.server.routes.site import site_routes
 from bethink.server.service import Service, json_response
-from bethink.server.wire.chat import Chat, openai_error
 
 TIDY_S = 5.0
-Dialects = Sequence[tuple[str, Dialect, str]]
-DIALECTS: Dialects = (("/v1/chat/completions", Chat(), "chatcmpl-"),)
-"""Path, dialect, and what ids begin with."""
+LOADING = {"/api/chat": "messages", "/api/generate": "prompt"}
+"""Where a body without that field loads a model."""
 
 
 class NoSuchPath(UsageError):
@@ -56,12 +61,14 @@ class WrongMethod(UsageError):
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What stands around the service: who is let in, and who hears of it."""
+    """What stands around the service: who is let in, and who hears of it. What it keeps stands in `home`, or in memory
+    without one."""
 
     doors: Doors = field(default_factory=Doors)
     keys: Keys = field(default_factory=Keys)
     metrics: Metrics = field(default_factory=Metrics)
     on_over: Callable[[Record], None] = lambda _record: None
+    home: Path | None = None
 
 
 def create_app(service: Service, around: Surroundings | None = None, page: Page | None = None) -> Starlette:
@@ -76,10 +83,16 @@ def create_app(service: Service, around: Surroundings | None = None, page: Page 
         metrics.over(record)
         around.on_over(record)
 
-    dialects = DIALECTS
+    responses = responses_in(around.home)
+    dialects = dialects_of(responses)
     error_body = errors_of(dialects)
     app = Starlette(
-        routes=[*_routes(service, dialects, metrics), *([*page_routes(), *site_routes()] if page is not None else [])],
+        routes=[
+            *_routes(service, dialects, metrics),
+            *response_routes(responses),
+            *(Route(path, refusing(error_body), methods=["POST"]) for path in embeddings.PATHS),
+            *([*page_routes(), *site_routes()] if page is not None else []),
+        ],
         middleware=[
             Middleware(Recorder, service=service, error_body=error_body, on_over=over),
             Middleware(Guard, doors=around.doors, error_body=error_body, on_refused=_refused),
@@ -98,13 +111,20 @@ def _routes(service: Service, dialects: Dialects, metrics: Metrics) -> list[Rout
     async def show_metrics(_: Http) -> Response:
         return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
-    routes = [Route(path, _asking(service, dialect, prefix), methods=["POST"]) for path, dialect, prefix in dialects]
+    asking = {path: _asking(service, dialect, prefix) for path, dialect, prefix in dialects}
+    for path, field_name in LOADING.items():
+        asking[path] = ollama.loading(field_name, asking[path])
     return [
-        *routes,
+        *(Route(path, ask, methods=["POST"]) for path, ask in asking.items()),
         Route("/v1/models", list_models),
         Route("/v1/models/{model:path}", show_model),
         Route("/v1/chat/completions/{id}/control", control_chat, methods=["POST"]),
         Route("/v1/requests/{id}/{action}", control_request, methods=["POST"]),
+        Route("/v1/messages/count_tokens", count_tokens, methods=["POST"]),
+        Route("/api/tags", ollama.list_tags),
+        Route("/api/show", ollama.show, methods=["POST"]),
+        Route("/api/version", ollama.version),
+        Route("/api/ps", ollama.list_loaded),
         Route("/openapi.json", _openapi),
         Route("/metrics", show_metrics),
         Route("/healthz", _healthy),

@@ -6,14 +6,17 @@ Owns the seam between wire and engine room. Refuses to know any dialect.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from bethink.errors import BethinkError, UsageError
 from bethink.server.telling import Part
-from bethink.types import Request, Result
+from bethink.types import Completion, Request, Result
 
 MAX_CHOICES = 128
+OWNER: ContextVar[str] = ContextVar("owner", default="")
+"""Whose request is being read: what a dialect keeps for one owner, no other finds. Empty: nobody asked for a key."""
 
 
 class BadField(UsageError):
@@ -28,12 +31,15 @@ class BadField(UsageError):
 @dataclass(frozen=True, slots=True)
 class Ask:
     """What a client wants, in our words. `model` is the name it gave. `n` choices are `n` runs of the same request,
-    with seeds of their own."""
+    with seeds of their own. `n_context` is the context that it counts on; `keep_s` how long it wants the model kept in
+    memory afterwards (infinite: as long as the server runs)."""
 
     model: str
-    request: Request
+    request: Request | Completion
     n: int = 1
     is_streamed: bool = False
+    n_context: int | None = None
+    keep_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +58,7 @@ class Teller(Protocol):
         """What a stream says before anything happens."""
         ...
 
-    def tell(self, choice: int, part: Part) -> Iterable[bytes]:
+    def tell(self, choice: int, part: Part, /) -> Iterable[bytes]:
         """What a stream says of one part."""
         ...
 

@@ -109,8 +109,8 @@ class Doors:
             return
         if kind == "multipart/form-data" and scope["path"] in self.form_paths:
             return
-        if kind == FORM and "origin" not in headers and "sec-fetch-site" not in headers:
-            return  # what curl says of -d; a browser would have told its origin
+        if kind in ("", FORM) and "origin" not in headers and "sec-fetch-site" not in headers:
+            return  # what curl says of -d, and clients that say nothing; a browser would have told its origin
         raise WrongContentType(f"the body is {kind or 'of no stated type'!r}", "send content-type: application/json")
 
 

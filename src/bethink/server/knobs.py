@@ -1,7 +1,8 @@
 """How much to think, in the words of every dialect: accepted alike everywhere, and refused where two contradict.
 
-Owns the table of knobs (OpenAI, OpenRouter, DashScope, vLLM, SGLang, llama.cpp, Ollama, ours) and what each becomes. What
-always holds: a knob that is read is honoured or is an error that names its field; none is dropped in silence.
+Owns the table of knobs (OpenAI, OpenRouter, Anthropic, DashScope, vLLM, SGLang, llama.cpp, Ollama, ours) and what each
+becomes. What always holds: a knob that is read is honoured or is an error that names its field; none is dropped in
+silence.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from bethink.server.asks import BadField
+from bethink.server.bodies import Strict
 from bethink.types import Effort, Request
 
 Level = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max", "auto"]
@@ -26,12 +28,6 @@ EFFORT_OF: dict[str, Effort] = {
     "auto": "auto",
 }
 Budget = Annotated[int, Field(ge=0)]
-
-
-class Strict(BaseModel):
-    """A body whose unknown fields are errors: a knob that nobody reads would be dropped in silence."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Reasoning(Strict):
@@ -50,6 +46,14 @@ class TemplateSwitches(Strict):
 
     enable_thinking: bool | None = None
     thinking: bool | None = None
+
+
+class Thinking(Strict):
+    """Anthropic's, which others took over. `display` omitted: the thought is not told."""
+
+    type: Literal["enabled", "disabled", "adaptive", "auto"]
+    budget_tokens: Budget | None = None
+    display: Literal["summarized", "omitted"] | None = None
 
 
 class CustomParams(Strict):
@@ -82,6 +86,8 @@ class Knobs(Strict):
     chat_template_kwargs: TemplateSwitches | None = None
     thinking_token_budget: Budget | None = None
     custom_params: CustomParams | None = None
+    thinking: Thinking | None = None
+    think: bool | Level | None = None
     reasoning_budget: Annotated[int, Field(ge=-1)] | None = None
     reasoning_format: Literal["auto", "none", "deepseek", "deepseek-legacy"] | None = None
     reasoning_control: bool | None = None
@@ -97,20 +103,25 @@ class Wish:
     value: Any
 
 
-def thinking_of(knobs: Knobs) -> dict[str, Any]:
-    """`effort`, `budget` and the rest of a `Request` that the knobs decide.
+def thinking_of(knobs: Knobs, *more: Wish) -> dict[str, Any]:
+    """`effort`, `budget` and the rest of a `Request` that the knobs decide. `more` are efforts of the dialect's own
+    fields.
 
     Raises: BadField: two of them contradict each other.
     """
     reasoning, ours = knobs.reasoning or Reasoning(), knobs.bethink or Ours()
     switches, custom = knobs.chat_template_kwargs or TemplateSwitches(), knobs.custom_params or CustomParams()
+    think, is_level = knobs.think, isinstance(knobs.think, str)
     effort = _one(
         Wish("reasoning_effort", _effort(knobs.reasoning_effort)),
         Wish("reasoning.effort", _effort(reasoning.effort)),
+        Wish("think", EFFORT_OF[think] if isinstance(think, str) else None),
         Wish("bethink.effort", _effort(ours.effort)),
+        *more,
     )
     budget = _one(
         Wish("reasoning.max_tokens", reasoning.max_tokens),
+        Wish("thinking.budget_tokens", _anthropic_budget(knobs.thinking)),
         Wish("thinking_budget", knobs.thinking_budget),
         Wish("thinking_token_budget", knobs.thinking_token_budget),
         Wish("custom_params.thinking_budget", custom.thinking_budget),
@@ -119,6 +130,8 @@ def thinking_of(knobs: Knobs) -> dict[str, Any]:
     )
     switch = _one(
         Wish("reasoning.enabled", reasoning.enabled),
+        Wish("thinking.type", _anthropic_switch(knobs.thinking)),
+        Wish("think", None if is_level else think),
         Wish("enable_thinking", knobs.enable_thinking),
         Wish("chat_template_kwargs.enable_thinking", switches.enable_thinking),
         Wish("chat_template_kwargs.thinking", switches.thinking),
@@ -126,6 +139,24 @@ def thinking_of(knobs: Knobs) -> dict[str, Any]:
     settled: dict[str, Any] = settle(effort, budget, switch)
     rest = ("within_s", "paths", "check", "tests", "answer_reserve", "thought")
     return settled | {name: value for name in rest if (value := getattr(ours, name)) is not None}
+
+
+def _anthropic_budget(thinking: Thinking | None) -> int | None:
+    if thinking is None or thinking.budget_tokens is None:
+        return None
+    if thinking.type != "enabled":
+        raise BadField(
+            "thinking.budget_tokens",
+            f"thinking.budget_tokens={thinking.budget_tokens} contradicts thinking.type={thinking.type!r}",
+            'a budget goes with "enabled"',
+            code="contradiction",
+        )
+    return thinking.budget_tokens
+
+
+def _anthropic_switch(thinking: Thinking | None) -> bool | None:
+    """Adaptive leaves it to us, which is our own default."""
+    return None if thinking is None else {"enabled": True, "disabled": False}.get(thinking.type)
 
 
 def settle(effort: Wish | None, budget: Wish | None, switch: Wish | None) -> dict[str, Any]:
@@ -162,11 +193,26 @@ def shows_thought(knobs: Knobs) -> bool:
     Raises: BadField.
     """
     excluded = knobs.reasoning.exclude if knobs.reasoning is not None else None
+    is_omitted = knobs.thinking is not None and knobs.thinking.display == "omitted"
     wish = _one(
         Wish("reasoning.exclude", None if not excluded else False),
+        Wish("thinking.display", False if is_omitted else None),
         Wish("include_reasoning", knobs.include_reasoning),
     )
     return wish is None or bool(wish.value)
+
+
+def refuse_inline(knobs: Knobs) -> None:
+    """For dialects that have a place of their own for the thought.
+
+    Raises: BadField.
+    """
+    if knobs.reasoning_format == "none":
+        raise BadField(
+            "reasoning_format",
+            "reasoning_format='none' is not possible here: this API tells a thought apart from its answer",
+            "leave it away, or ask /v1/chat/completions",
+        )
 
 
 def with_drawn(request: Request, **changes: Any) -> Request:

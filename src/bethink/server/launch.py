@@ -19,6 +19,7 @@ from bethink.model import Model
 from bethink.server.accounts import Accounts
 from bethink.server.admission import Admission
 from bethink.server.app import Surroundings, create_app
+from bethink.server.cards import Card
 from bethink.server.guard import Doors
 from bethink.server.keys import Keys
 from bethink.server.limits import Limits
@@ -62,6 +63,7 @@ class Models:
     known: Callable[[], tuple[str, ...]]
     prepare: Callable[[], Mapping[str, Model]]
     aliases: Mapping[str, str] = field(default_factory=dict[str, str])
+    card: Callable[[str], Card] = Card
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ def launch(choices: Choices, models: Models, settings: Settings, on_open: Callab
         metrics = Metrics()
         service.pool.on_change = metrics.changed
         page = Page.of(service, accounts.engine, settings)
-        around = Surroundings(doors, Keys(accounts, needs_key, page.sessions), metrics, over)
+        around = Surroundings(doors, Keys(accounts, needs_key, page.sessions), metrics, over, settings.home)
         opened = Open(_url(choices.host, sockets), needs_key, loaded, is_loopback(sockets))
         _serve(choices, service, around, page, sockets, log, lambda: on_open(opened))
         return not service.stopping.is_forced
@@ -126,6 +128,7 @@ def _service(choices: Choices, models: Models, accounts: Accounts, log: Log) -> 
         aliases=models.aliases,
         keep_s=choices.keep_s,
         kept=frozenset(models.names),
+        card=models.card,
     )
     admission = Admission(accounts, choices.parallel, choices.limits)
     return Service(pool, admission, choices.limits, Stopping(choices.drain_s), on_fault=log.fault)

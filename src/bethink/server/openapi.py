@@ -119,6 +119,7 @@ def document(dialects: Iterable[tuple[str, Dialect, str]]) -> Json:
 def body_of(dialect: Dialect) -> type[BaseModel] | None:
     """The pydantic model that a dialect reads with: `read` returns the ask and it."""
     known = get_args(get_type_hints(type(dialect).read)["return"])[1]
+    known = get_type_hints(known).get("body", known)
     return known if isinstance(known, type) and issubclass(known, BaseModel) else None
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from typing import Literal
 
 from bethink.errors import DoesNotFit, EngineClosed, EngineError, Overloaded, UnknownModel
 from bethink.model import Model
+from bethink.server.cards import Card
 
 DEFAULT_NAMES = ("", "default", "bethink")
 BROKEN_S = (30.0, 120.0, 600.0)
@@ -64,9 +66,9 @@ class Broken:
 
 @dataclass(slots=True)
 class Pool:
-    """`load` fetches nothing and may take long; it runs in a thread. `known` lists what could be loaded. `keep_s` is
-    how long an idle model stays (None: until its memory is needed), but for those in `kept`, which stay; `default`
-    answers to no name at all."""
+    """`load` fetches nothing and may take long; it runs in a thread. `known` lists what could be loaded, `card` says
+    what is known of one. `keep_s` is how long an idle model stays (None: until its memory is needed), but for those in
+    `kept`, which stay; `default` answers to no name at all."""
 
     load: Callable[[str], Model]
     known: Callable[[], tuple[str, ...]]
@@ -75,6 +77,7 @@ class Pool:
     keep_s: float | None = None
     kept: frozenset[str] = frozenset()
     on_change: Callable[[str, Change], None] = lambda _name, _what: None
+    card: Callable[[str], Card] = Card
     clock: Callable[[], float] = time.monotonic
     _loaded: dict[str, Loaded] = field(default_factory=dict[str, Loaded])
     _broken: dict[str, Broken] = field(default_factory=dict[str, Broken])
@@ -114,12 +117,15 @@ class Pool:
         self.on_change(name, "loaded")
 
     @contextlib.asynccontextmanager
-    async def hold(self, name: str) -> AsyncGenerator[Model]:
-        """The model of that (resolved) name, loaded while it is held.
+    async def hold(self, name: str, *, keep_s: float | None = None) -> AsyncGenerator[Model]:
+        """The model of that (resolved) name, loaded while it is held, and for `keep_s` afterwards where that is wished
+        (infinite: until its memory is needed) and the operator did not say otherwise.
 
         Raises: StoreError, EngineError, Overloaded.
         """
         entry = await self._entry(name)
+        if keep_s is not None and name not in self.kept:
+            entry.keep_s = None if math.isinf(keep_s) else keep_s
         try:
             yield entry.model
         except EngineClosed as error:

@@ -21,11 +21,12 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from bethink.errors import BethinkError, Delayed, Unauthorized
-from bethink.model import Model, Run
+from bethink.model import Model
+from bethink.run import Run
 from bethink.server.accounts import LOCAL, Principal
 from bethink.server.admission import Admission
 from bethink.server.answering import Answering, Running, Tell, begun, run
-from bethink.server.asks import Ask, Dialect, Envelope, Teller
+from bethink.server.asks import OWNER, Ask, Dialect, Envelope, Teller
 from bethink.server.limits import ClientGone, Limits, read_limited
 from bethink.server.listening import Stopping
 from bethink.server.outbox import Outbox
@@ -76,6 +77,7 @@ class Service:
         """Serve one request in `dialect`. Its id begins with `prefix`."""
         record = Record.of(http)
         record.id, record.dialect = new_id(prefix), dialect.name
+        OWNER.set((record.principal or LOCAL).workspace_id)
         try:
             ask, known = dialect.read(await read_limited(http, self.limits))
             answering = self.begin(ask, record)
@@ -138,13 +140,14 @@ class Service:
                 request = request_of(model)
                 answering.ask = replace(answering.ask, request=request, n=1)
                 (run,) = await begun(answering, model)
+                assert isinstance(run, Run)
                 yield run
 
     @contextlib.asynccontextmanager
     async def _held(self, answering: Answering) -> AsyncGenerator[Model]:
         """The model, in this request's turn; settled when it is let go, whatever happened."""
         answering.waiting = asyncio.current_task()
-        async with self.admission.turn(answering) as pending, self.pool.hold(answering.model) as model:
+        async with self.admission.turn(answering) as pending, self._model(answering) as model:
             answering.waiting = None
             failure: BaseException | None = None
             try:
@@ -155,6 +158,9 @@ class Service:
             finally:
                 await pending.settle(failure)
                 self.on_settled(answering.record)
+
+    def _model(self, answering: Answering) -> contextlib.AbstractAsyncContextManager[Model]:
+        return self.pool.hold(answering.model, keep_s=answering.ask.keep_s)
 
     def _forget(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)

@@ -3,6 +3,7 @@
     home/blobs/sha256-<hex>                    a GGUF file, or a folder in OpenVINO's own format
     home/manifests/<name>.json                 which blob a name stands for, and where it came from
     home/prepared/<sha256, 16 digits>-<label>  what the engine reads fastest, made from a blob (by the engine, not here)
+    home/calibrations/<sha256, 16 digits>-…    what was measured of a blob as an engine runs it (by `calibrate`)
     home/partial/<key>                         downloads that are not finished
     home/locks/<key>.lock
 
@@ -115,6 +116,14 @@ class Store:
         """Where the engine keeps what it made of the blob `sha256`, such as `int8`."""
         return self.home / "prepared" / f"{sha256[:16]}-{label}"
 
+    def calibration_dir(self, sha256: str, engine: str, form: str) -> Path:
+        """What was measured of the blob `sha256` as this engine runs it in this form (`int8`, …)."""
+        return self.home / "calibrations" / f"{sha256[:16]}-{engine}-{form}"
+
+    def calibration_dirs(self, sha256: str) -> tuple[Path, ...]:
+        """All of a blob that are there."""
+        return tuple(sorted((self.home / "calibrations").glob(f"{sha256[:16]}-*")))
+
     def prepared(self, sha256: str) -> tuple[Prepared, ...]:
         """Every prepared form of a blob that is on this machine."""
         found = sorted((self.home / "prepared").glob(f"{sha256[:16]}-*"))
@@ -139,7 +148,8 @@ class Store:
         return FileLock(folder / f"{key}.lock")
 
     def remove(self, name_or_ref: str) -> Removed:
-        """Forget a name and free what no other name uses: its blob, what was prepared from it, an unfinished download.
+        """Forget a name and free what no other name uses: its blob, what was prepared from it and measured of it, an
+        unfinished download.
 
         Raises: UnknownModel, StoreError (it is being pulled now).
         """
@@ -157,7 +167,8 @@ class Store:
             others = tuple(m.name for m in read_manifests(self.manifests) if m.sha256 == sha256)
             if others:
                 return Removed(name, 0, others)
-            doomed = [self.blob_path(sha256), *(p for p in (self.home / "prepared").glob(f"{sha256[:16]}-*"))]
+            prepared = (self.home / "prepared").glob(f"{sha256[:16]}-*")
+            doomed = [self.blob_path(sha256), *prepared, *self.calibration_dirs(sha256)]
             freed = sum(size_of(place) for place in doomed)
             for place in doomed:
                 _delete(place)

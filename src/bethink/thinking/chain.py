@@ -29,6 +29,7 @@ class Codec(Protocol):
 
     def encode(self, text: str, /, *, parse_special: bool = True) -> list[int]: ...
     def detokenizer(self) -> Detokenizer: ...
+    def token_bytes(self, token_id: int, /) -> bytes: ...
 
 
 _SENTENCE_END = re.compile(r"\n|[^\W\d_][)}\]*$\"']{0,3}[.!?](?=\s)|[。！？]")
@@ -162,6 +163,13 @@ class Chain:
             first = self.ids[-1]
             self.roll_back(1)
         return first
+
+    def forget_answer(self) -> None:
+        """Take back what was sampled of the answer so far, of which nobody has seen anything."""
+        here = self._kept[self._phase_start :]
+        n = next((n for n, kept in enumerate(reversed(here)) if kept.token.origin == "forced"), len(here))
+        self.texts["answer"], self._n_ahead = "", 0
+        self.roll_back(n)
 
     def usage(self, *, is_cancelled: bool) -> Usage:
         """Sampled tokens by purpose. A cancelled path's tokens are all discarded."""

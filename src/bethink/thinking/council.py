@@ -93,6 +93,8 @@ class Council:
             await self._count(result)
 
     async def _judged(self, result: PathResult) -> PathResult:
+        if result.tool_calls:
+            return replace(result, why="it calls a tool")
         check, lead = self.check, self.lead_of(result)
         result = replace(result, extracted=await asyncio.to_thread(check.extract, result, lead))
         judged = await self._patiently(lambda patience: check.judge(result, patience), Judged())

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
-from typing import TypedDict, cast
+from typing import cast
 
 from bethink.errors import ContextFull, UsageError
 from bethink.profiles import Profile
+from bethink.thinking.calibration import Calibration
+from bethink.thinking.spend import Spend
+from bethink.thinking.vote import VoteRule
 from bethink.types import EFFORTS, Effort, Request
 
 MIN_RESERVE, RESERVE_SHARE = 256, 0.15
@@ -24,17 +27,13 @@ FORCED_ROOM = 96
 """Tokens kept for the hand-off, its markers and the sentences of the escape ladder."""
 DEFAULT_THOUGHT, DEFAULT_ANSWER = 16384, 4096
 MAX_PATHS = 256
-
-
-class Spend(TypedDict):
-    budget: int
-    paths: int
+USUAL = VoteRule()
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """`thinking_tokens` and `max_tokens` are per path; `budget` is what the user is told (None: only the context
-    bounds it)."""
+    bounds it); `rule` ends the vote and says when it is sure."""
 
     effort: Effort
     budget: int | None
@@ -43,6 +42,7 @@ class Plan:
     answer_reserve: int
     n_paths: int
     temperature: float
+    rule: VoteRule
     notes: tuple[str, ...] = ()
 
 
@@ -50,7 +50,8 @@ class Plan:
 def efforts() -> dict[str, Spend]:
     """The shipped mapping."""
     source = resources.files("bethink.thinking").joinpath("effort.toml").read_text(encoding="utf-8")
-    return cast("dict[str, Spend]", tomllib.loads(source))
+    shipped = cast("dict[str, dict[str, int]]", tomllib.loads(source))
+    return {name: Spend(spend["budget"], spend["paths"]) for name, spend in shipped.items()}
 
 
 _ASKS_FOR_VALUE = re.compile(
@@ -77,23 +78,32 @@ def is_comparable(question: str) -> bool:
     return bool(_ASKS_FOR_VALUE.search(question) and _NUMBERS.search(question) and not _ASKS_FOR_TEXT.search(question))
 
 
-def resolve(request: Request, profile: Profile, *, comparable: bool, is_value: bool = True) -> tuple[Effort, Spend]:
+def resolve(
+    request: Request,
+    profile: Profile,
+    *,
+    comparable: bool,
+    is_value: bool = True,
+    calibration: Calibration | None = None,
+) -> tuple[Effort, Spend]:
     """The spend of an effort for this question, before explicit numbers. `is_value`: what is compared is the outcome of
-    reasoning; what is no value (a program) is thought about only as other questions are.
+    reasoning; what is no value (a program) is thought about only as other questions are. A `calibration` measured
+    values, and decides for them alone.
 
     Raises: UsageError.
     """
     if request.effort not in EFFORTS:
         raise UsageError(f"unknown effort {request.effort!r}", f"one of {', '.join(EFFORTS)}")
+    if calibration is not None and comparable and is_value:
+        return request.effort, calibration.efforts[request.effort].spend
     if request.effort != "auto":
         spend = efforts()[request.effort]
-        return request.effort, spend if comparable else Spend(budget=spend["budget"], paths=1)
+        return request.effort, spend if comparable else replace(spend, paths=1)
     if comparable and is_value:
         return "auto", efforts()["auto-comparable"]
     thinks = profile.is_native or request.budget is not None or request.thought is not None
     spend = efforts()["auto-native" if thinks else "auto-prompted"]
-    paths = efforts()["auto-comparable"]["paths"] if comparable else spend["paths"]
-    return "auto", Spend(budget=spend["budget"], paths=paths)
+    return "auto", replace(spend, paths=efforts()["auto-comparable"].paths) if comparable else spend
 
 
 def plan(
@@ -104,14 +114,19 @@ def plan(
     n_prompt: int,
     context_length: int,
     is_value: bool = True,
+    rule: VoteRule = USUAL,
+    calibration: Calibration | None = None,
 ) -> Plan:
-    """Settle every limit of a request. `comparable` and `is_value` as in `resolve`.
+    """Settle every limit of a request. `comparable` and `is_value` as in `resolve`; `rule` is the usual one.
 
     Raises: UsageError, ContextFull.
     """
     _refuse_nonsense(request)
-    effort, spend = resolve(request, profile, comparable=comparable, is_value=is_value)
-    budget = request.budget if request.budget is not None else (None if spend["budget"] < 0 else spend["budget"])
+    if request.sure is not None and calibration is None:
+        hint = "`bethink calibrate` measures that, once for each model"
+        raise UsageError("how sure to be can be said only where it is known how often votes are right", hint)
+    effort, spend = resolve(request, profile, comparable=comparable, is_value=is_value, calibration=calibration)
+    budget = request.budget if request.budget is not None else (None if spend.budget < 0 else spend.budget)
     room = context_length - n_prompt
     wanted = (DEFAULT_THOUGHT if budget is None else budget) + DEFAULT_ANSWER
     max_tokens = min(room, wanted) if request.max_tokens is None else request.max_tokens
@@ -125,12 +140,16 @@ def plan(
     if reserve is None:
         reserve = min(max(MIN_RESERVE, int(RESERVE_SHARE * max_tokens)), (max_tokens + 1) // 2)
     most = max(0, max_tokens - reserve - FORCED_ROOM)
-    n_paths = request.paths if request.paths is not None else spend["paths"]
+    n_paths = request.paths if request.paths is not None else spend.paths
+    rule = replace(spend.rule or rule, sure=rule.sure if request.sure is None else request.sure)
     notes = _notes(budget, most)
+    if calibration is not None and comparable and is_value:
+        rule = replace(rule, belief=calibration.belief)
+        notes = (f"effort {effort} is {calibration.told}", *notes)
     alone = profile.sampling.single_temperature if n_paths == 1 else profile.sampling.temperature
     temperature = request.temperature if request.temperature is not None else alone
     thinking = most if budget is None else min(budget, most)
-    return Plan(effort, budget, thinking, max_tokens, reserve, n_paths, temperature, notes)
+    return Plan(effort, budget, thinking, max_tokens, reserve, n_paths, temperature, rule, notes)
 
 
 def _notes(budget: int | None, most: int) -> tuple[str, ...]:
@@ -167,6 +186,11 @@ def _refuse_nonsense(request: Request) -> None:
             request.answer_reserve is not None and request.answer_reserve < 1,
             f"answer_reserve {request.answer_reserve} is below 1",
             "",
+        ),
+        (
+            request.sure is not None and not 0 < request.sure <= 1,
+            f"sure {request.sure} is no probability",
+            "0.8 is right about 8 times in 10",
         ),
     )
     for is_wrong, message, hint in rules:

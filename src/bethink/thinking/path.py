@@ -1,21 +1,30 @@
 """`Path`: one chain of thought, and the only loop that reads tokens and obeys decisions.
 
 Everything is done with three moves: read on, cancel, start again from another list of ids. What always holds: the
-path ends (by its limits, its policies or a stop), its answer is not empty, and its thought holds at most its budget.
+path ends (by its limits, its policies or a stop), it has an answer or calls a tool, and its thought holds at most its
+budget.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from hashlib import sha256
 
 from bethink.engine.protocol import Engine, StreamFinish, Token, TokenStream
 from bethink.profiles import Profile
+from bethink.prompt.hermes import Wish
+from bethink.thinking.answering import Answering
 from bethink.thinking.chain import Chain, Codec
 from bethink.thinking.decisions import CONTINUE, Close, Continue, Decision, Force, Policy, RollBack, Stop
+from bethink.thinking.draws import Draws
+from bethink.thinking.form import Form
 from bethink.thinking.phases import PhaseTracker, Piece
 from bethink.thinking.policies.deadline import Deadline
+from bethink.thinking.reply import Reply
+from bethink.thinking.seen import Seen, now
+from bethink.thinking.telling import Teller
 from bethink.trace import Trace, TracedPath
 from bethink.types import (
     ClosedBy,
@@ -23,15 +32,11 @@ from bethink.types import (
     Event,
     FinishReason,
     PathResult,
-    Phase,
     Sampling,
-    TextDelta,
     ThoughtClosed,
     ThoughtRolledBack,
 )
 
-MAX_REJECTIONS = 8
-"""A banned first token is sampled again at most so often, hotter each time."""
 MAX_EMPTY = 3
 """An answer that ends before it began is tried again so often before words are put in its mouth."""
 MAX_REOPENED = 3
@@ -47,13 +52,13 @@ class Limits:
 
 
 @dataclass(slots=True)
-class Path:
+class Path(Seen):
     """One chain of thought over `prompt_ids`. `policies` are asked in order; the first that does not say Continue is
     obeyed.
 
     `is_opened` says that the prompt itself ends in the opening marker. `thought` is an edited thought to go on from.
     `deadline` (one of the policies) also wakes a path that waits for a token. `started_at` is the request's start on
-    the event loop's clock.
+    the event loop's clock. `form` says what the answer may be; `sampling` holds no schema of its own.
     """
 
     engine: Engine
@@ -70,20 +75,20 @@ class Path:
     is_opened: bool = False
     thought: str = ""
     started_at: float = 0.0
+    form: Form = field(default_factory=Form)
     chain: Chain = field(init=False)
+    answering: Answering = field(init=False)
+    draws: Draws = field(init=False)
     closed_by: ClosedBy | None = None
     finish: FinishReason | None = None
     first_token_s: float | None = None
     first_answer_token_s: float | None = None
     is_cancelled: bool = False
     last_text: str = ""
+    n_cached: int = 0
+    n_read: int = 0
+    first_read_at: float = 0.0
     _stream: TokenStream | None = None
-    _n_starts: int = 0
-    _first_read_s: float = 0.0
-    _n_read: int = 0
-    _ban: frozenset[int] = frozenset()
-    _n_rejected: int = 0
-    _hot: tuple[float, int] | None = None
     _n_empty: int = 0
     _n_reopened: int = 0
 
@@ -91,6 +96,11 @@ class Path:
         traced = TracedPath(self.index, self.sampling.seed, self.sampling.temperature)
         self.trace.paths.append(traced)
         self.chain = Chain(self.prompt_ids, self.codec, self._new_tracker, traced)
+        self.draws = Draws(self.sampling)
+        reply = Reply(self.form.stop, self.form.tools, self._call_id, self.form.most_calls)
+        teller = Teller(self.index, self.chain, self.codec, reply, self.emit, self.form.n_logprobs)
+        tail = self.profile.close_text.partition(self.profile.close_marker)[2] if self.profile.is_native else ""
+        self.answering = Answering(self.form, self.chain, self.codec, teller, tail)
 
     async def run(self) -> PathResult:
         """Think, close, answer. Raises: EngineError when the engine dies."""
@@ -98,9 +108,10 @@ class Path:
         while self.finish is None:
             if self.is_cancelled:
                 self._obey(Stop("user", "cancelled"))
+            elif self.answering.is_over:
+                self._obey(Stop("stop", "nothing more belongs to the answer"))
             else:
                 await self._read()
-        self._show(self.chain.finish())
         return self._result()
 
     def cancel(self) -> None:
@@ -131,42 +142,6 @@ class Path:
         finally:
             stream.cancel()
 
-    # What a policy sees (decisions.View).
-
-    @property
-    def phase(self) -> Phase:
-        return self.chain.phase
-
-    @property
-    def phase_ids(self) -> Sequence[int]:
-        return self.chain.phase_ids
-
-    @property
-    def last_id(self) -> int:
-        return self.chain.last.id
-
-    @property
-    def n_thinking_spent(self) -> int:
-        return self.chain.n_thinking_spent
-
-    @property
-    def n_answer(self) -> int:
-        return self.chain.n_answer
-
-    @property
-    def has_answer(self) -> bool:
-        return self.chain.has_answer
-
-    @property
-    def elapsed_s(self) -> float:
-        return _now() - self.started_at
-
-    @property
-    def rate(self) -> float | None:
-        if self._n_read < 4:
-            return None
-        return (self._n_read - 1) / max(1e-6, _now() - self._first_read_s)
-
     # Beginning.
 
     def _new_tracker(self) -> PhaseTracker:
@@ -185,68 +160,45 @@ class Path:
                 self._obey(Close("budget", "there is no budget for thinking"))
             else:
                 self._note_closed("budget", "there is no budget for thinking")
+                self._force(self.answering.begin())
 
     def _next_sampling(self) -> Sampling:
-        """Never more tokens than the phase may hold; hot after an escape; constrained only in the answer."""
+        """Never more tokens than the phase may hold; constrained only in the answer."""
         is_thinking = self.phase == "thinking"
         left = self.limits.completion_tokens - self.chain.n_kept
         if is_thinking and not self.profile.is_native:
             left = min(left, self.limits.thinking_tokens - self.n_thinking_spent)
-        temperature, hot = self.sampling.temperature, self._hot
-        if hot is not None:
-            temperature, left = max(temperature, hot[0]), min(left, hot[1])
-        if self._ban:
-            temperature = max(temperature, 1.0) * (1 + 0.25 * self._n_rejected)
-        seed = (self.sampling.seed + 7919 * self._n_starts) & 0x7FFFFFFF
-        self._n_starts += 1
-        return Sampling(
-            temperature=temperature,
-            top_p=self.sampling.top_p,
-            top_k=self.sampling.top_k,
-            min_p=self.sampling.min_p,
-            seed=seed,
-            max_tokens=max(1, left),
-            stop_ids=self.sampling.stop_ids,
-            logprobs=self.sampling.logprobs,
-            json_schema=None if is_thinking else self.sampling.json_schema,
-        )
+        return self.draws.next(left, None if is_thinking else self.answering.held_to)
 
     def _wake_at(self) -> float | None:
         """When, on the loop's clock, the deadline acts even if no token comes."""
         if self.deadline is None or (self.phase == "answer" and not self.has_answer):
             return None
-        return _now() + max(0.0, self.deadline.due_s(self) - self.elapsed_s)
+        return now() + max(0.0, self.deadline.due_s(self) - self.elapsed_s)
 
     # Reading.
 
     def _is_rejected(self, token: Token) -> bool:
-        """A banned token is drawn again: exact rejection sampling, so that no engine needs to know about bans."""
-        banned, self._ban = self._ban, frozenset()
-        if token.id not in banned:
-            self._n_rejected = 0
-            return False
-        self._n_rejected += 1
-        if self._n_rejected >= MAX_REJECTIONS:
-            self._n_rejected = 0
-            return False
-        self._ban = banned
-        self.chain.note_rejected(token.id, self.elapsed_s)
-        return True
+        is_rejected = self.draws.is_rejected(token.id)
+        if is_rejected:
+            self.chain.note_rejected(token.id, self.elapsed_s)
+        return is_rejected
 
     def _take(self, token: Token) -> None:
-        now = self.elapsed_s
-        self._n_read += 1
+        elapsed_s = self.elapsed_s
+        self.n_read += 1
         if self.first_token_s is None:
-            self.first_token_s = now
-            self._first_read_s = _now()
-        if self._hot is not None:
-            temperature, left = self._hot
-            self._hot = (temperature, left - 1) if left > 1 else None
+            self.first_token_s = elapsed_s
+            self.first_read_at = now()
+            self.n_cached = self._stream.n_cached if self._stream else 0
+        self.draws.count()
         if token.id in self.sampling.stop_ids:
-            self.chain.note_stop(token.id, now)
+            self.chain.note_stop(token.id, elapsed_s)
             return
         was_thinking = self.phase == "thinking"
-        self._show(self.chain.append(token.id, "sampled", now, logprob=token.logprob))
+        pieces = self.chain.append(token.id, "sampled", elapsed_s, logprob=token.logprob)
+        self.answering.teller.note(self.chain.last, token.top)
+        self._show(pieces)
         if was_thinking and self.phase == "answer" and self.closed_by is None:
             self._note_closed("natural", "the model closed its thought")
         self.last_text = self.chain.last.text
@@ -256,6 +208,8 @@ class Path:
             return CONTINUE
         if self.phase == "answer" and self.chain.tracker.n_reopened:
             return self._on_reopened()
+        if self.phase == "answer" and (decision := self.answering.after_token()) is not None:
+            return decision
         for policy in self.policies:
             decision = policy.decide(self)
             if not isinstance(decision, Continue):
@@ -269,13 +223,16 @@ class Path:
         is_full = self.chain.n_kept >= self.limits.completion_tokens
         if self.phase == "thinking":
             if finish == "stop":
-                return Close("natural", "the model ended its turn")
+                calls = self.answering.calls_in_thought()
+                return self._call(calls) if calls else Close("natural", "the model ended its turn")
             if is_full or self.n_thinking_spent >= self.limits.thinking_tokens:
                 return Close("budget", "no tokens are left for the thought")
             return CONTINUE
         if finish != "stop" and not is_full:
             return CONTINUE
         self._show(self.chain.finish())
+        if finish == "stop" and (decision := self.answering.at_stop(is_full=is_full)) is not None:
+            return decision
         if finish == "stop":
             return Stop("stop") if self.has_answer else self._on_empty(self.chain.traced.tokens[-1].id)
         return Stop("length", "max_tokens is reached")
@@ -286,7 +243,10 @@ class Path:
         return Stop("deadline", "no token came in time")
 
     def _on_empty(self, ban: int) -> Decision:
-        """The answer ended before it began: draw again without the stop, and at last give what the thought holds."""
+        """The answer ended before it began: take the call that the thought ended with, or draw again without the stop,
+        and at last give what the thought holds."""
+        if calls := self.answering.calls_in_thought():
+            return self._call(calls)
         self._n_empty += 1
         if self._n_empty <= MAX_EMPTY:
             return RollBack(0, "the answer was empty", ban=ban, temperature=1.0, hot_tokens=1)
@@ -300,6 +260,18 @@ class Path:
         if self.has_answer:
             return Stop("stop", "the thought was opened again and again")
         return self._on_empty(first)
+
+    def _call(self, wishes: Sequence[Wish]) -> Decision:
+        """The model ended its turn with calls in its thought: they are its answer."""
+        if self.phase == "thinking":
+            if self.profile.is_native:
+                self._force(self.codec.encode(self.profile.close_text))
+            else:
+                self._show(self.chain.begin_answer())
+            self._note_closed("natural", "the model ended its turn")
+        self._note("force", "the calls with which the thought ended")
+        self._force(self.answering.written(wishes))
+        return Stop("stop", "the thought ended with a call")
 
     # Obeying.
 
@@ -318,8 +290,8 @@ class Path:
                 self._stop(reason, cause)
 
     def _close(self, reason: ClosedBy, cause: str) -> None:
-        self._hot, self._ban = None, frozenset()
-        if reason == "budget" and not self.profile.is_native and self.sampling.json_schema is None:
+        self.draws.cool()
+        if reason == "budget" and not self.profile.is_native and not self.answering.must_hand_off:
             self._reason_on(cause)
             return
         is_empty = not self.chain.texts["thinking"]
@@ -329,8 +301,9 @@ class Path:
         else:
             self._force(self.codec.encode(sentence))
             self._show(self.chain.begin_answer())
-            self._force(self.codec.encode(self.profile.answer_lead), is_silent=True)
+            self._force(self.codec.encode(self.form.lead(self.profile.answer_lead)), is_silent=True)
         self._note_closed(reason, cause)
+        self._force(self.answering.begin())
 
     def _reason_on(self, cause: str) -> None:
         """A plain model whose thought is cut has reached nothing yet, and would name an answer from nowhere: its answer
@@ -339,20 +312,28 @@ class Path:
             self._roll_back(RollBack(n, "the budget was spent within a sentence; the answer says it whole"))
         self._show(self.chain.begin_answer())
         self._note_closed("budget", cause)
+        self._force(self.answering.begin())
 
     def _stop(self, reason: FinishReason, cause: str) -> None:
         self._note("stop", cause or reason)
+        self._show(self.chain.finish())
+        self.answering.finish(is_cut=reason != "stop")
         if self.phase == "thinking" and not self.is_cancelled:
             self._note_closed("user", cause)
-        elif reason != "user" and not self.has_answer:
+        elif reason != "user" and self.answering.reply.is_empty:
             self._speak_for_it()
-        self.finish = reason
+        self.finish = "tool_calls" if reason == "stop" and self.answering.reply.calls else reason
 
     def _speak_for_it(self) -> None:
         """The last line of the thought is the answer of a model that gives none."""
         lines = [line.strip() for line in self.chain.texts["thinking"].splitlines() if line.strip()]
         self._note("force", "the answer stayed empty")
-        self._force(self.codec.encode(lines[-1] if lines else "I have no answer to give.", parse_special=False))
+        words = lines[-1] if lines else "I have no answer to give."
+        for token_id in self.codec.encode(words, parse_special=False):
+            self.chain.append(token_id, "forced", self.elapsed_s)
+            self.answering.teller.note(self.chain.last)
+        self.chain.finish()
+        self.answering.teller.say(words)
 
     def _roll_back(self, decision: RollBack) -> None:
         was_thinking = self.phase == "thinking"
@@ -362,22 +343,21 @@ class Path:
             self.emit(ThoughtRolledBack(self.index, len(self.chain.texts["thinking"]), decision.cause))
         if decision.inject:
             self._force(self.codec.encode(decision.inject, parse_special=False))
-        self._ban = frozenset() if decision.ban is None else frozenset({decision.ban})
-        if decision.temperature is not None and decision.hot_tokens:
-            self._hot = (decision.temperature, decision.hot_tokens)
+        self.draws.escape(decision)
 
     def _force(self, ids: Sequence[int], *, is_silent: bool = False) -> None:
         for token_id in ids:
-            self._show(self.chain.append(token_id, "forced", self.elapsed_s, is_silent=is_silent))
+            pieces = self.chain.append(token_id, "forced", self.elapsed_s, is_silent=is_silent)
+            if not is_silent:
+                self.answering.teller.note(self.chain.last)
+            self._show(pieces)
 
     # Telling.
 
     def _show(self, pieces: list[Piece]) -> None:
-        for piece in pieces:
-            n = self.n_thinking_spent if piece.phase == "thinking" else self.n_answer
-            if piece.phase == "answer" and self.first_answer_token_s is None:
-                self.first_answer_token_s = self.elapsed_s
-            self.emit(TextDelta(self.index, piece.phase, piece.text, n))
+        if self.first_answer_token_s is None and any(piece.phase == "answer" for piece in pieces):
+            self.first_answer_token_s = self.elapsed_s
+        self.answering.show(pieces)
 
     def _note_closed(self, reason: ClosedBy, cause: str) -> None:
         self.closed_by = reason
@@ -390,20 +370,23 @@ class Path:
         self.trace.decisions.append(Decided(self.index, at, action, cause, kept))
 
     def _result(self) -> PathResult:
-        traced, texts = self.chain.traced, self.chain.texts
+        traced, thinking, reply = self.chain.traced, self.chain.texts["thinking"], self.answering.reply
         traced.closed_by, traced.finish_reason = self.closed_by, self.finish
-        traced.thinking, traced.answer, traced.is_cancelled = texts["thinking"], texts["answer"], self.is_cancelled
+        traced.thinking, traced.answer, traced.is_cancelled = thinking, reply.text, self.is_cancelled
+        traced.tool_calls = [asdict(call) for call in reply.calls]
         return PathResult(
             index=self.index,
-            thinking=texts["thinking"],
-            answer=texts["answer"],
+            thinking=thinking,
+            answer=reply.text,
             closed_by=self.closed_by or "user",
             finish_reason=self.finish or "stop",
             usage=self.chain.usage(is_cancelled=self.is_cancelled),
             is_cancelled=self.is_cancelled,
+            tool_calls=tuple(reply.calls),
+            logprobs=tuple(self.answering.teller.logprobs),
         )
 
-
-def _now() -> float:
-    """Seconds on the event loop's clock, so that tests may turn it."""
-    return asyncio.get_running_loop().time()
+    def _call_id(self, n: int) -> str:
+        """Repeatable with the request and its seed, and different in every turn of a dialogue."""
+        origin = f"{list(self.prompt_ids)} {self.sampling.seed} {self.index} {n}"
+        return f"call_{sha256(origin.encode()).hexdigest()[:24]}"

@@ -22,13 +22,17 @@ class Piece:
 
 
 @dataclass(slots=True)
-class _Trimmer:
-    """Drops leading white space and holds back trailing white space until text follows it."""
+class Trimmer:
+    """Drops leading white space and holds back trailing white space until text follows it; or `keeps_space`."""
 
+    keeps_space: bool = False
     held: str = ""
     has_text: bool = False
 
     def feed(self, text: str) -> str:
+        if self.keeps_space:
+            self.has_text = self.has_text or bool(text)
+            return text
         text = self.held + text
         if not self.has_text:
             text = text.lstrip()
@@ -40,7 +44,8 @@ class _Trimmer:
 
 @dataclass(slots=True)
 class PhaseTracker:
-    """`open_marker` and `close_marker` are empty for models that have none.
+    """`open_marker` and `close_marker` are empty for models that have none. `keeps_space` at the edges, where text is
+    gone on with as it stands.
 
     In the answer no marker belongs: `n_reopened` counts thoughts opened there again, `n_spilled` counts stray closes
     (the model went on thinking after a forced close; its marker is dropped and the answer follows).
@@ -51,8 +56,12 @@ class PhaseTracker:
     phase: Phase = "thinking"
     n_reopened: int = 0
     n_spilled: int = 0
+    keeps_space: bool = False
     _held: str = ""
-    _trimmers: dict[Phase, _Trimmer] = field(default_factory=lambda: {"thinking": _Trimmer(), "answer": _Trimmer()})
+    _trimmers: dict[Phase, Trimmer] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._trimmers = {"thinking": Trimmer(self.keeps_space), "answer": Trimmer(self.keeps_space)}
 
     def feed(self, text: str) -> list[Piece]:
         """Take more text; give out what is certain."""

@@ -14,7 +14,9 @@ from bethink.profiles import Profile
 from bethink.prompt import Prompt
 from bethink.thinking.chain import Codec
 from bethink.thinking.decisions import Policy
+from bethink.thinking.drawing import drawn
 from bethink.thinking.effort import FORCED_ROOM, Plan
+from bethink.thinking.form import Form
 from bethink.thinking.path import Limits, Path
 from bethink.thinking.policies.budget import Budget
 from bethink.thinking.policies.deadline import Deadline
@@ -32,7 +34,7 @@ SEED_STEP = 1_000_003
 
 @dataclass(slots=True)
 class Paths:
-    """`json_schema` constrains answers; `is_judged`: time is kept for judging; `began` is the start of the request on
+    """`form` is what answers may be; `is_judged`: time is kept for judging; `began` is the start of the request on
     the event loop's clock. `aside_usage` is what was asked beside the question, as probe tokens."""
 
     engine: Engine
@@ -48,14 +50,14 @@ class Paths:
     trace: Trace
     emit: Callable[[Event], None]
     began: float
-    json_schema: str | None = None
+    form: Form = field(default_factory=Form)
     is_judged: bool = False
     aside_usage: Usage = field(default_factory=Usage)
 
     def new(self, index: int) -> Path:
         """The path of that number."""
         limits = Limits(self.plan.thinking_tokens, self.plan.max_tokens)
-        path = self._made(index, self.emit, self.prompt, self.sampling(index), limits)
+        path = self._made(index, self.emit, self.prompt, self.sampling(index), limits, self.form)
         path.thought = self.request.thought or ""
         return path
 
@@ -72,8 +74,8 @@ class Paths:
         if is_late or len(prompt.ids) + most > min(info.context_length, info.kv_tokens):
             return ""
         warm = self.profile.sampling.temperature  # greedy, small models say the same again and again
-        sampling = replace(self.sampling(self.plan.n_paths), temperature=warm, max_tokens=most, json_schema=None)
-        path = self._made(self.plan.n_paths, lambda _: None, prompt, sampling, Limits(0, most))
+        sampling = replace(self.sampling(self.plan.n_paths), temperature=warm, max_tokens=most)
+        path = self._made(self.plan.n_paths, lambda _: None, prompt, sampling, Limits(0, most), Form())
         path.chain.traced.purpose = purpose
         result = await path.run()
         spent, before = result.usage, self.aside_usage
@@ -85,7 +87,8 @@ class Paths:
 
     def lead(self, path: PathResult) -> str:
         """What stands before an answer that states the outcome of a thought."""
-        return self.profile.answer_lead if path.thinking and path.closed_by != "budget" else ""
+        lead = self.form.lead(self.profile.answer_lead)
+        return lead if path.thinking and path.closed_by != "budget" else ""
 
     def left_s(self) -> float | None:
         """Seconds until the deadline."""
@@ -96,19 +99,16 @@ class Paths:
         """The first path of a vote is drawn as a path alone would be: the model's best single guess takes part."""
         defaults = self.profile.sampling
         is_single_guess = index == 0 and self.request.temperature is None
-        return Sampling(
+        base = Sampling(
             temperature=defaults.single_temperature if is_single_guess else self.plan.temperature,
-            top_p=defaults.top_p,
-            top_k=defaults.top_k,
-            min_p=defaults.min_p,
             seed=(self.seed + SEED_STEP * index) & 0x7FFFFFFF,
             max_tokens=self.plan.max_tokens,
             stop_ids=tuple(self.stop_ids),
-            json_schema=self.json_schema,
         )
+        return drawn(defaults, self.request.drawing, base)
 
     def _made(
-        self, index: int, emit: Callable[[Event], None], prompt: Prompt, sampling: Sampling, limits: Limits
+        self, index: int, emit: Callable[[Event], None], prompt: Prompt, sampling: Sampling, limits: Limits, form: Form
     ) -> Path:
         deadline = self._deadline()
         policies: list[Policy] = [User(self.control)]
@@ -129,6 +129,7 @@ class Paths:
             index=index,
             is_opened=prompt.text.rstrip().endswith(self.profile.open_marker) and self.profile.is_native,
             started_at=self.began,
+            form=form,
         )
 
     def _deadline(self) -> Deadline | None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import comb
 
+from bethink.thinking.belief import Belief
 from bethink.types import Verdict, Vote
 
 Grouping = Callable[[Sequence[str]], list[list[int]]]
@@ -18,15 +19,18 @@ Grouping = Callable[[Sequence[str]], list[list[int]]]
 
 @dataclass(frozen=True, slots=True)
 class VoteRule:
-    """When to stop. `wave` paths are started together; a vote is decided when the leader is ahead of the second with
-    probability `confidence`; hopeless when after `futile_after` answers the leader holds less than `futile_share` of
-    them; an answer is `unsure` when its agreement is below `sure_share`."""
+    """When to stop, and when to be sure. `wave` paths are started together; a vote is decided when the leader is ahead
+    of the second with probability `confidence`; hopeless when after `futile_after` answers the leader holds less than
+    `futile_share` of them. An answer is unsure when `belief` gives it less than `sure`, or, where nothing is
+    calibrated, when its agreement is below `sure_share`."""
 
     wave: int = 4
     confidence: float = 0.95
     futile_after: int = 8
     futile_share: float = 0.25
     sure_share: float = 0.5
+    sure: float = 0.8
+    belief: Belief | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,17 @@ def is_futile(tally: Tally, rule: VoteRule) -> bool:
 def is_sure(tally: Tally, rule: VoteRule) -> bool:
     """Whether the leader counts as proven. An answer that only one path gave is no evidence, nor is a tie."""
     first, second = tally.lead
-    return first > max(1, second) and tally.agreement >= rule.sure_share
+    if first <= max(1, second):
+        return False
+    likely = probability(tally, rule)
+    return tally.agreement >= rule.sure_share if likely is None else likely >= rule.sure
+
+
+def probability(tally: Tally, rule: VoteRule) -> float | None:
+    """How likely the leader is right; None where nothing is calibrated, or nobody voted."""
+    if rule.belief is None or tally.n < 2 or not tally.votes:
+        return None
+    return rule.belief.probability(tally.lead[0], tally.n)
 
 
 def verdict(tally: Tally, rule: VoteRule) -> Verdict:
@@ -99,4 +113,5 @@ def verdict(tally: Tally, rule: VoteRule) -> Verdict:
     why = f"{first} of {tally.n} paths agree" if first > 1 else f"no two of {tally.n} paths agree"
     if tally.n == 1:
         why = "a single path is no vote"
-    return Verdict("vote", passed, tally.votes[0].answer, why, tally.agreement, tally.votes)
+    likely = probability(tally, rule)
+    return Verdict("vote", passed, tally.votes[0].answer, why, tally.agreement, tally.votes, likely)

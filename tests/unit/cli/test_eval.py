@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -88,6 +89,17 @@ def test_measurements_are_compared_and_replayed(plays: Plays, capsys: pytest.Cap
     assert (found["n"], found["n_paths"], found["any_right"]) == (4, 4, 1.0)
     assert main(["eval", "simulate", "run"]) == 0
     assert "adaptive 0.95" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("questions")
+def test_the_report_leads_to_the_trace_of_every_answer(plays: Plays) -> None:
+    plays(five)
+    command = ["eval", "questions.jsonl", "--out", "run", "--arms", "vote:2, fixed:2", "--max-tokens", "400"]
+    assert main([*command, "--traces"]) == 0
+    page = Path("run/report.html").read_text(encoding="utf-8")
+    links = re.findall(r'href="(traces/[^"]+)"', page)
+    assert len(links) == len(set(links)) == 4 + 4 * 2
+    assert all("Every token" in Path("run", link).read_text(encoding="utf-8") for link in links)
 
 
 def test_the_list_needs_no_model(capsys: pytest.CaptureFixture[str]) -> None:

@@ -73,3 +73,9 @@ def test_votes_are_bars_and_the_rest_is_summed_up() -> None:
 )
 def test_seconds_are_shown_as_people_say_them(value: float, words: str) -> None:
     assert seconds(value) == words
+
+
+def test_a_calibrated_verdict_says_how_likely_the_answer_is_right() -> None:
+    votes = (Vote("4", 5), Vote("5", 3))
+    said = judgement(Verdict("vote", None, "4", "5 of 8 paths agree", 0.625, votes, 0.61))
+    assert said == "unsure: 5 of 8 paths agree (62%), right with a probability of 61%"

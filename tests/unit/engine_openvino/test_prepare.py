@@ -76,6 +76,17 @@ def test_two_at_once_make_it_once(tmp_path: Path) -> None:
     assert sum(any(p.stage == "writing" for p in mine) for mine in seen) == 1
 
 
+def test_what_an_older_recipe_made_is_made_again(tmp_path: Path) -> None:
+    local, out = pulled(tmp_path), tmp_path / "out"
+    how = json.loads((prepare(local, out, "int8") / "how.json").read_text())
+    (out / "how.json").write_text(json.dumps(how | {"recipe": how["recipe"] - 1}))
+    (out / "openvino_model.bin").write_bytes(b"as it was written then")
+    assert not is_prepared(out)
+    prepare(local, out, "int8")
+    assert is_prepared(out)
+    assert (out / "openvino_model.bin").stat().st_size > 1000
+
+
 def test_what_stands_without_its_record_is_not_trusted(tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()

@@ -21,7 +21,7 @@ def item(*answers: str | None, right: str = "7", tokens: int = 10) -> Item:
 
 
 def test_four_of_four_end_the_vote_and_are_sure() -> None:
-    assert replay(item(*"77777777"), VoteRule(), 8) == Outcome(1.0, 40, 4, is_sure=True)
+    assert replay(item(*"77777777"), VoteRule(), 8) == Outcome(1.0, 40, 4, is_sure=True, n_agree=4)
 
 
 def test_answers_that_scatter_are_given_up() -> None:

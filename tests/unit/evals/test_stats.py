@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from bethink.evals.stats import (
     accuracy,
     bootstrap,
+    chance_error,
     coverage,
     least_difference,
     maj_at_k,
@@ -31,7 +32,8 @@ def test_no_right_answer_is_no_certainty() -> None:
 
 
 def test_several_seeds_of_a_question_are_no_more_questions() -> None:
-    assert accuracy([0.5, 1.0, 0.0, 0.5] * 5).low == bootstrap([0.5, 1.0, 0.0, 0.5] * 5).low
+    seeds = [0.5, 1.0, 0.0, 0.5] * 5
+    assert accuracy(seeds) == bootstrap(seeds, (0.0, 1.0))
 
 
 def test_a_paired_difference_is_exact_and_goes_both_ways() -> None:
@@ -99,5 +101,42 @@ def test_agreement_that_is_a_probability_has_no_calibration_error() -> None:
     assert reliability([]) == ([], 0.0)
 
 
+def test_few_answers_show_an_error_by_chance_and_many_hardly_any() -> None:
+    few, many = chance_error([0.1, 0.5, 0.9] * 10), chance_error([0.1, 0.5, 0.9] * 1000, n_draws=20)
+    assert 0.05 < few < 0.15
+    assert many < 0.015
+    assert chance_error([]) == 0.0
+
+
 def test_coverage_answers_the_surest_first() -> None:
     assert coverage([(0.5, 0.0), (1.0, 1.0)]) == [(1.0, 0.5, 1.0), (0.5, 1.0, 0.5)]
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5])
+def test_a_few_questions_that_all_differ_the_same_way_are_no_finding(n: int) -> None:
+    found = paired({str(i): 0.0 for i in range(n)}, {str(i): 1.0 for i in range(n)})
+    assert found is not None
+    assert found.difference.value == 1.0
+    assert found.difference.low < 0
+    assert found.difference.high == 1.0
+
+
+def test_six_questions_of_six_are_a_finding_as_for_the_exact_test() -> None:
+    found = paired({str(i): 0.0 for i in range(6)}, {str(i): 1.0 for i in range(6)})
+    assert found is not None
+    assert found.p is not None
+    assert found.p < 0.05
+    assert found.difference.low > 0
+
+
+@given(st.lists(st.floats(-1, 1), min_size=1, max_size=12))
+def test_an_interval_holds_its_mean_and_has_a_width(values: list[float]) -> None:
+    found = bootstrap(values)
+    assert -1 - 1e-9 <= found.low <= found.value + 1e-9
+    assert found.value - 1e-9 <= found.high <= 1 + 1e-9
+    assert found.high - found.low > 0.05
+
+
+def test_no_difference_in_many_questions_is_a_narrow_one() -> None:
+    found = bootstrap([0.0] * 200)
+    assert (found.value, round(found.low, 3), round(found.high, 3)) == (0.0, -0.018, 0.018)

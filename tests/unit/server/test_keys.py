@@ -41,7 +41,7 @@ async def test_a_key_is_taken_under_the_name_that_each_dialect_uses(accounts: Ac
 async def test_without_a_key_that_holds_nothing_is_answered(accounts: Accounts, given: str) -> None:
     made = rig(accounts=accounts)
     async with in_process(made, closed(accounts)) as client:
-        headers = {"authorization": given.encode()} if given else {}
+        headers = [(b"authorization", given.encode())] if given else []
         for method, path in (("POST", ASK), ("GET", "/v1/models"), ("GET", "/metrics"), ("GET", "/v1/nothing")):
             response = await client.request(method, path, headers=headers)
             assert response.status_code == 401

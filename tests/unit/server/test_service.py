@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +91,7 @@ async def test_a_request_can_be_told_to_answer_now_and_to_stop() -> None:
 async def test_an_engine_that_dies_is_an_error_before_and_within_a_stream_and_is_counted(accounts: Accounts) -> None:
     faults = (Fault("dies"), Fault("dies"), Fault("dies", after=5), Fault("dies", after=5))
     made = rig(accounts=accounts, faults=faults)
-    one = {"bethink": {"paths": 1}}
+    one: dict[str, Any] = {"bethink": {"paths": 1}}
     async with in_process(made, Surroundings(keys=Keys(accounts))) as client:
         assert (await client.post(ASK, json=asked(**one))).status_code == 500
         assert '"error"' in (await client.post(ASK, json=asked(stream=True, **one))).text
@@ -227,7 +227,7 @@ async def test_a_body_that_is_too_large_is_refused_before_it_is_read_whole() -> 
     async with in_process(made) as client:
         response = await client.post(ASK, content=b" " * ((1 << 20) + 1), headers={"content-type": "application/json"})
 
-        async def pieces() -> Any:
+        async def pieces() -> AsyncIterator[bytes]:
             for _ in range(20):
                 yield b" " * (1 << 16)
 

@@ -124,18 +124,22 @@ async def test_a_file_may_not_take_the_name_of_another_model(rig: Rig, tmp_path:
         await rig.pull(str(a_file(tmp_path, "tiny:1b.gguf")))
 
 
-async def test_removing_frees_the_bytes_and_what_was_prepared(rig: Rig) -> None:
+async def test_removing_frees_the_bytes_and_what_was_prepared_and_measured(rig: Rig) -> None:
     rig.peer.repos["org/m"] = {"m.gguf": TINY}
     local = await rig.pull("hf:org/m")
     prepared = rig.store.prepared_dir(local.sha256, "int8")
     prepared.mkdir(parents=True)
     (prepared / "openvino_model.bin").write_bytes(bytes(5000))
     (prepared / "how.json").write_text('{"precision": "int8"}')
+    measured = rig.store.calibration_dir(local.sha256, "openvino", "int8")
+    measured.mkdir(parents=True)
+    assert rig.store.calibration_dirs(local.sha256) == (measured,)
     [form] = rig.store.prepared(local.sha256)
     assert (form.label, form.how["precision"], form.size) == ("int8", "int8", 5000 + 21)
     removed = rig.store.remove("hf:org/m")
     assert removed.freed_bytes == len(TINY) + 5021
     assert not prepared.exists()
+    assert not measured.exists()
     assert not local.path.exists()
     with pytest.raises(UnknownModel):
         rig.store.get("hf:org/m")

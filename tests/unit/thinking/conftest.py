@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from bethink.engine.scripted import END, Script, ScriptedEngine, scripted_tokeni
 from bethink.profiles import Profile, load_profiles
 from bethink.prompt import Tokenizer
 from bethink.thinking.decisions import Policy
+from bethink.thinking.form import Form
 from bethink.thinking.path import Limits, Path
 from bethink.thinking.policies.budget import Budget
 from bethink.thinking.policies.deadline import Deadline
@@ -21,6 +23,8 @@ from bethink.trace import Trace
 from bethink.types import Event, PathResult, Sampling, TextDelta, ThoughtRolledBack
 
 NATIVE = next(p for p in load_profiles() if p.name == "qwen3")
+FREE = Form()
+SCHEMAS = frozenset({"logprobs", "top_logprobs", "json_schema"})
 PROMPTED = next(p for p in load_profiles() if p.name == "qwen2.5")
 
 
@@ -72,9 +76,10 @@ def make_rig() -> MakeRig:
         rungs: int = 2,
         thought: str = "",
         prompt: str = "<|im_start|>user\nQ<|im_end|>\n<|im_start|>assistant\n",
-        **engine_settings: float,
+        form: Form = FREE,
+        **engine_settings: Any,
     ) -> Rig:
-        engine = ScriptedEngine(script, **engine_settings)  # pyright: ignore[reportArgumentType]  # floats only
+        engine = ScriptedEngine(script, **engine_settings)
         codec = Tokenizer(scripted_tokenizer())
         end = codec.token_id(END)
         assert end is not None
@@ -92,7 +97,13 @@ def make_rig() -> MakeRig:
             codec=codec,
             profile=profile,
             prompt_ids=codec.encode(prompt),
-            sampling=Sampling(stop_ids=(end,), max_tokens=max_tokens),
+            sampling=Sampling(
+                stop_ids=(end,),
+                max_tokens=max_tokens,
+                logprobs=form.n_logprobs is not None,
+                top_logprobs=form.n_logprobs or 0,
+            ),
+            form=form,
             limits=Limits(budget, max_tokens),
             policies=policies,
             trace=trace,

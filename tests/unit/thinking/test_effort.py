@@ -49,9 +49,9 @@ def test_other_questions_are_answered_once(question: str) -> None:
 
 def test_every_effort_is_in_the_mapping_and_spends_no_less_than_the_one_before() -> None:
     spends = [efforts()[name] for name in EFFORTS if name != "auto"]
-    budgets = [s["budget"] if s["budget"] >= 0 else 10**9 for s in spends]
+    budgets = [s.budget if s.budget >= 0 else 10**9 for s in spends]
     assert budgets == sorted(budgets)
-    assert [s["paths"] for s in spends] == sorted(s["paths"] for s in spends)
+    assert [s.paths for s in spends] == sorted(s.paths for s in spends)
 
 
 def test_auto_votes_where_answers_can_be_compared_and_answers_directly_elsewhere() -> None:

@@ -4,18 +4,17 @@ why."""
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bethink.engine.scripted import Line
-from bethink.errors import CapabilityMissing
+from bethink.thinking.form import Form
 from bethink.thinking.policies.deadline import Deadline
 from bethink.thinking.policies.loops import INJECTION
 from bethink.types import TextDelta, ThoughtClosed
-from tests.unit.thinking.conftest import NATIVE, PROMPTED, MakeRig
+from tests.unit.thinking.conftest import NATIVE, PROMPTED, SCHEMAS, MakeRig
 
 pytestmark = pytest.mark.anyio
 
@@ -90,10 +89,16 @@ async def test_a_cut_thought_that_was_edited_keeps_what_the_user_wrote(make_rig:
 
 
 async def test_an_answer_held_to_a_schema_cannot_reason_on(make_rig: MakeRig) -> None:
-    rig = make_rig({"assistant\n": LONG, "**Final answer:** ": "4"}, profile=PROMPTED, budget=20)
-    rig.path.sampling = replace(rig.path.sampling, json_schema='{"type": "integer"}')
-    with pytest.raises(CapabilityMissing):  # the written engine knows no schemas; what it was to go on from is seen
-        await rig.run()
+    rig = make_rig(
+        {"assistant\n": LONG, "**Final answer:** ": "4"},
+        profile=PROMPTED,
+        budget=20,
+        form=Form(schema='{"type": "integer"}'),
+        capabilities=SCHEMAS,
+    )
+    result = await rig.run()
+    assert (result.answer, result.closed_by) == ("4", "budget")
+    assert [c.sampling.json_schema for c in rig.engine.starts] == [None, '{"type": "integer"}']
     forced = "".join(t.text for t in rig.trace.paths[0].tokens if t.origin == "forced")
     assert forced.endswith(PROMPTED.handoff + PROMPTED.answer_lead)
 

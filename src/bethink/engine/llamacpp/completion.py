@@ -13,29 +13,50 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bethink.engine.protocol import Token
 from bethink.errors import EngineError, UsageError
 from bethink.types import Sampling
 
 _RANDOM_SEED = 0xFFFF_FFFF
 """llama.cpp reads this seed as "choose one"."""
 
+PENALTY_WINDOW = 64
+"""Penalties count the last so many tokens, which at first are the prompt's: llama.cpp's own default. More would hold
+the end of every earlier turn against the end of this one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Likely:
+    """How likely a sampled token was, and the likeliest of its place, best first."""
+
+    id: int
+    logprob: float
+    top: tuple[tuple[int, float], ...]
+
+    def token(self, n_top: int) -> Token:
+        return Token(self.id, self.logprob, self.top[:n_top])
+
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """What one event says: the text since the last, and the token it ended with. `n_sampled` counts all until now.
+    """What one event says: the text since the last, and the token it ended with. `n_sampled` counts all until now;
+    `n_cached`, where an event tells it, the ids that the cache held.
 
     `tokens` holds every token in the last chunk of a request that did not stream, else at most one.
     """
 
     text: str
     tokens: tuple[int, ...]
-    logprobs: tuple[tuple[int, float], ...]
+    logprobs: tuple[Likely, ...]
     n_sampled: int
+    n_cached: int | None = None
 
 
 def body(ids: Sequence[int], sampling: Sampling, n_tokens: int, seed: int, *, is_streamed: bool) -> dict[str, Any]:
-    """Samplers run in the field's usual order: temperature first, then top_k, top_p and min_p."""
+    """Samplers run in the field's usual order: penalties first, then temperature, top_k, top_p and min_p."""
     greedy = sampling.temperature <= 0
+    penalties = (sampling.presence_penalty, sampling.frequency_penalty, sampling.repetition_penalty)
+    first = [] if penalties == (0, 0, 1) else ["penalties"]
     wanted = (
         ("top_k", sampling.top_k > 0),
         ("top_p", sampling.top_p < 1),
@@ -52,8 +73,13 @@ def body(ids: Sequence[int], sampling: Sampling, n_tokens: int, seed: int, *, is
         "top_k": 1 if greedy else sampling.top_k,
         "top_p": sampling.top_p,
         "min_p": sampling.min_p,
-        "samplers": ["top_k"] if greedy else ["temperature", *(name for name, is_on in wanted if is_on)],
-        "n_probs": 1 if sampling.logprobs else 0,
+        "samplers": [*first, *(["top_k"] if greedy else ["temperature", *(name for name, is_on in wanted if is_on)])],
+        "presence_penalty": sampling.presence_penalty,
+        "frequency_penalty": sampling.frequency_penalty,
+        "repeat_penalty": sampling.repetition_penalty,
+        "repeat_last_n": PENALTY_WINDOW,
+        "n_probs": max(sampling.top_logprobs, 1) if sampling.logprobs else 0,
+        "return_progress": is_streamed,  # which tells what of the prompt was cached
     }
     if sampling.json_schema is not None:
         request["json_schema"] = json.loads(sampling.json_schema)
@@ -142,9 +168,15 @@ def _chunk(event: dict[str, Any]) -> Chunk:
     return Chunk(
         text=event.get("content", ""),
         tokens=tuple(event.get("tokens", ())),
-        logprobs=tuple((entry["id"], entry["logprob"]) for entry in event.get("completion_probabilities", ())),
+        logprobs=tuple(map(_likely, event.get("completion_probabilities", ()))),
         n_sampled=event.get("tokens_predicted", 0),
+        n_cached=event.get("prompt_progress", {}).get("cache"),
     )
+
+
+def _likely(entry: dict[str, Any]) -> Likely:
+    top = tuple((other["id"], other["logprob"]) for other in entry.get("top_logprobs", ()))
+    return Likely(entry["id"], entry["logprob"], top)
 
 
 def _refusal(data: bytes) -> EngineError | UsageError:

@@ -59,7 +59,7 @@ class LlamaCppEngine:
             model_sha256=sha256,
             context_length=min(shape.context_length - 2, settings.path_tokens),
             kv_tokens=settings.kv_tokens,
-            capabilities=frozenset({"logprobs", "json_schema"}),
+            capabilities=frozenset({"logprobs", "top_logprobs", "json_schema", "penalties"}),
             settings=settings.describe(),
         )
         self._key = secrets.token_urlsafe()
@@ -227,8 +227,10 @@ class LlamaCppEngine:
         completion = await self._open(run, run.sampling.max_tokens - len(run.said), is_streamed=True)
         try:
             async for chunk in completion.chunks():
+                if chunk.n_cached is not None and not run.said:
+                    run.n_cached = chunk.n_cached
                 n_new = chunk.n_sampled - n_seen
-                tokens = self._told(chunk, n_new)
+                tokens = self._told(chunk, n_new, run.sampling.top_logprobs)
                 if tokens is None:
                     break
                 n_seen += len(tokens)
@@ -256,7 +258,7 @@ class LlamaCppEngine:
         else:
             run.append(token)
 
-    def _told(self, chunk: Chunk, n_new: int) -> list[Token] | None:
+    def _told(self, chunk: Chunk, n_new: int, n_top: int) -> list[Token] | None:
         """The tokens since the last chunk. None: they cannot be told."""
         if n_new == 0:
             return []
@@ -266,8 +268,8 @@ class LlamaCppEngine:
         before = self._pieces.between(chunk.text, last, n_new - 1) if n_new > 1 else []
         if before is None:
             return None
-        logprob = chunk.logprobs[-1][1] if chunk.logprobs else None
-        return [*map(Token, before), Token(last, logprob)]
+        likely = chunk.logprobs[-1] if chunk.logprobs else None
+        return [*map(Token, before), likely.token(n_top) if likely else Token(last)]
 
     async def _again(self, run: Run, n_tokens: int) -> None:
         """Sample tokens that nobody saw once more, in a request whose answer names them all."""
@@ -281,9 +283,9 @@ class LlamaCppEngine:
             completion.drop()
         if not last.tokens:
             raise EngineError("llama.cpp sampled nothing", "Please report this with the model's name.")
-        logprobs = dict(last.logprobs)
+        likely = {one.id: one.token(run.sampling.top_logprobs) for one in last.logprobs}
         for token in last.tokens:
-            run.append(Token(token, logprobs.get(token)))
+            run.append(likely.get(token, Token(token)))
 
     async def _open(self, run: Run, n_tokens: int, *, is_streamed: bool) -> Completion:
         seed = run.sampling.seed + 7919 * len(run.said)

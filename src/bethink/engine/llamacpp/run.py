@@ -29,6 +29,7 @@ class Run:
     finish: StreamFinish | None = None
     error: BethinkError | None = None
     waiter: tuple[asyncio.AbstractEventLoop, asyncio.Future[None]] | None = None
+    n_cached: int = 0
 
     @property
     def is_over(self) -> bool:
@@ -105,6 +106,10 @@ class LlamaCppStream:
     def finish(self) -> StreamFinish | None:
         with self._run.lock:
             return None if self._run.buffer else self._run.finish
+
+    @property
+    def n_cached(self) -> int:
+        return self._run.n_cached
 
 
 def _set(future: asyncio.Future[None]) -> None:

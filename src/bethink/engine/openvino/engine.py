@@ -83,7 +83,7 @@ class OpenVinoEngine:
             model_sha256=sha256,
             context_length=settings.shape.context_length,
             kv_tokens=settings.n_kv_blocks * KV_BLOCK_TOKENS,
-            capabilities=frozenset({"logprobs", "json_schema"}),
+            capabilities=frozenset({"logprobs", "json_schema", "penalties"}),
             settings=settings.describe(),
         )
         self._load = wire.Load(
@@ -332,6 +332,11 @@ class OpenVinoStream:
     def finish(self) -> StreamFinish | None:
         return None if self._run.buffer else self._run.finish
 
+    @property
+    def n_cached(self) -> int:
+        """GenAI does not say."""
+        return 0
+
 
 _LOAD_HINT = "`bethink doctor` shows what this machine has; `--engine llamacpp` runs the model file as it is"
 
@@ -363,6 +368,7 @@ def _refuse_odd(sampling: Sampling) -> None:
         (0 < sampling.top_p <= 1, f"top_p is {sampling.top_p}; above 0, at most 1 (off)"),
         (0 <= sampling.min_p < 1, f"min_p is {sampling.min_p}; 0 (off) to below 1"),
         (sampling.top_k >= 0, f"top_k is {sampling.top_k}; 0 (off) or more"),
+        (sampling.repetition_penalty > 0, f"repetition_penalty is {sampling.repetition_penalty}; above 0, 1 is off"),
     )
     for holds, why in checks:
         if not holds:

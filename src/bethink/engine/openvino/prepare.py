@@ -15,18 +15,19 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from filelock import FileLock, Timeout
 
 from bethink import errors
 from bethink.engine.openvino.process import child_environment, ending
-from bethink.engine.openvino.recipes import Recipe, recipe_of
+from bethink.engine.openvino.recipes import RECIPE_VERSION, Recipe, recipe_of
 from bethink.errors import BethinkError, DiskFull, DoesNotFit, EngineError
 from bethink.machine import read_memory
 from bethink.store import LocalModel
 from bethink.store.fit import REPACKED
 from bethink.store.gguf import read_header
+from bethink.store.shape import shape_from_gguf
 
 NEEDED_BYTES = 900 << 20
 """Libraries, one chunk of a matrix in floats, and what saving holds; measured 0.76 GB at its peak for a 0.5B."""
@@ -75,26 +76,34 @@ def prepare(local: LocalModel, out: Path, precision: str, on_progress: OnPrepari
 
 
 def is_prepared(out: Path) -> bool:
-    return (out / "how.json").exists()
+    """Whether `out` is complete, and made as it would be made today."""
+    try:
+        record: object = json.loads((out / "how.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(record, dict) and cast("dict[str, object]", record).get("recipe") == RECIPE_VERSION
 
 
 def _prepare(local: LocalModel, out: Path, precision: str, recipe: Recipe, tell: Tell) -> None:
     if out.exists():
-        shutil.rmtree(out)  # a folder without its record is nothing that can be trusted
+        shutil.rmtree(out)  # without its record it cannot be trusted, and by an older recipe it is not what is measured
     _refuse_what_does_not_fit(local, out, recipe)
     work = out.with_name(f"{out.name}.part")
     work.mkdir(exist_ok=True)
     task = {"gguf": str(local.path), "sha256": local.sha256, "precision": precision, "work": str(work)}
-    record = _run(task, tell)
+    record = _run(task, tell) | {"recipe": RECIPE_VERSION}
     (work / "how.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
     work.rename(out)
 
 
 def _refuse_what_does_not_fit(local: LocalModel, out: Path, recipe: Recipe) -> None:
-    n_weights = read_header(local.path).n_parameters
+    header = read_header(local.path)
+    n_weights = header.n_parameters
     free, least = read_memory().available, NEEDED_BYTES
     if recipe.int4_suffixes:
+        shape = shape_from_gguf(header)
         least += int(REPACKED * n_weights)  # the model runs once in int8, to see what its layers see
+        least += 4 * shape.n_layers * shape.hidden_size**2  # and what they see is kept, as second moments
     if free < least:
         way_out = "`--precision int8` needs less" if recipe.int4_suffixes and free >= NEEDED_BYTES else ""
         raise DoesNotFit(

@@ -12,6 +12,8 @@ from typing import Literal
 from bethink.errors import UsageError
 
 DEFAULT_PRECISION = "int8"
+RECIPE_VERSION = 2
+"""Grows when what is written for the same precision changes; what an older bethink prepared is then made again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,6 +106,9 @@ class Worker:
         config.apply_chat_template = False
         config.max_new_tokens = sampling["max_tokens"]
         config.logprobs = int(sampling["logprobs"])
+        config.presence_penalty = sampling["presence_penalty"]
+        config.frequency_penalty = sampling["frequency_penalty"]
+        config.repetition_penalty = sampling["repetition_penalty"]
         config.do_sample = sampling["temperature"] > COLDEST
         if config.do_sample:
             config.temperature = sampling["temperature"]

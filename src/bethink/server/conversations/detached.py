@@ -105,10 +105,12 @@ class Answer:
         return self.elapsed_s + (0.0 if self._began is None else time.monotonic() - self._began)
 
     def kept(self) -> dict[str, Any]:
+        self.log.flush()
         return {"shown": self.log.shown.kept(), "elapsed_s": self.spent_s, "wants_answer": self.wants_answer}
 
     def to_write(self) -> bytes | None:
         """What is to be written down now, if anything changed."""
+        self.log.flush()
         number, _ = self._written
         if number == self.log.last:
             return None
@@ -348,6 +350,7 @@ def last_record(node: Node) -> dict[str, Any]:
 
 def _failed(answer: Answer, error: BethinkError) -> Outcome:
     """What was said until then is kept with it."""
+    answer.log.flush()
     path = answer.log.shown.paths.get(0)
     said = ("", None) if path is None else (path.answer, path.thinking)
     return Outcome("failed", *said, error=error_record(error))

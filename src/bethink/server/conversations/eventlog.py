@@ -68,11 +68,12 @@ class EventLog:
             if self._coming.start is not None and self._coming.holds(self.shown):
                 self._go_over(self._coming)
             return
-        self.shown.take(event)
         if isinstance(event, TextDelta):
             self._gather(event)
-        elif (record := event_record(event)) is not None:
-            self.flush()
+            return
+        self.flush()
+        self.shown.take(event)
+        if (record := event_record(event)) is not None:
             self._append(record)
 
     def begin_again(self) -> None:
@@ -93,10 +94,11 @@ class EventLog:
         self._wake()
 
     def flush(self) -> None:
-        """Tell what was gathered."""
+        """Show and tell what was gathered."""
         for (path, phase), gathered in self._gathered.items():
-            text = "".join(gathered.text)
-            self._append({"type": "delta", "path": path, "phase": phase, "text": text, "n_tokens": gathered.n_tokens})
+            text, n = "".join(gathered.text), gathered.n_tokens
+            self.shown.take(TextDelta(path, phase, text, n))
+            self._append({"type": "delta", "path": path, "phase": phase, "text": text, "n_tokens": n})
         self._gathered.clear()
 
     def _go_over(self, to: Shown) -> None:

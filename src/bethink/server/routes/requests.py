@@ -13,9 +13,9 @@ from bethink.server.asks import BadField
 from bethink.server.bodies import read_body
 from bethink.server.knobs import Strict
 from bethink.server.limits import read_limited
+from bethink.server.openai_words import openai_error
 from bethink.server.record import Record
 from bethink.server.service import Service, json_response
-from bethink.server.wire.chat import openai_error
 
 
 class NoSuchRequest(UsageError):

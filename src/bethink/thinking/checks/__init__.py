@@ -51,7 +51,8 @@ def asks_for_function(question: str) -> bool:
 
 def choose(request: Request, sandbox: SharedSandbox) -> Check:
     """The check of a request. Raises: UsageError, SandboxMissing (code was asked for and cannot be run)."""
-    question = request.messages[-1].content[-MAX_QUESTION_CHARS:]
+    asked = [message for message in request.messages if message.role != "tool"] or request.messages
+    question = asked[-1].content[-MAX_QUESTION_CHARS:]
     _refuse_mixtures(request)
     name, _, rest = request.check.partition(":")
     match name:
@@ -74,6 +75,8 @@ def choose(request: Request, sandbox: SharedSandbox) -> Check:
 
 
 def _recognised(request: Request, question: str, sandbox: SharedSandbox) -> Check:
+    if request.tools and request.tool_choice != "none":
+        return Check()  # what is answered may be a call, which nothing is compared with
     if is_comparable(question):
         return Values()
     if asks_for_function(question):

@@ -1,0 +1,75 @@
+"""`Loaded`: weights, tokenizer, template and profile as one thing: what a run needs of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path as FilePath
+
+from bethink.engine.protocol import Engine
+from bethink.profiles import Profile
+from bethink.prompt import Prompt, Template, Tokenizer, render
+from bethink.thinking.calibration import Calibration
+from bethink.thinking.form import shown_tools
+from bethink.thinking.vote import VoteRule
+from bethink.types import Message, ModelRef, Request
+from bethink.verify.sandbox import SharedSandbox
+
+
+@dataclass(slots=True)
+class Loaded:
+    """`stop_ids` end a turn; `traces` is where finished traces are kept (None: nowhere), in at most `traces_bytes`
+    (None: no limit); `escapes` is how often a loop is escaped before the thought is closed (None: loops are not
+    looked for, which only measurements want); `rule` ends votes where no `calibration` does; `form` is the form of the
+    weights, and `calibrated` the folder of their calibration (None: nowhere). `notes` are said with every question."""
+
+    engine: Engine
+    tokenizer: Tokenizer
+    template: Template
+    profile: Profile
+    ref: ModelRef
+    stop_ids: tuple[int, ...]
+    traces: FilePath | None = None
+    traces_bytes: int | None = None
+    rule: VoteRule = field(default_factory=VoteRule)
+    escapes: int | None = 2
+    load_s: float = 0.0
+    sandbox: SharedSandbox = field(default_factory=SharedSandbox)
+    form: str = "own"
+    calibrated: FilePath | None = None
+    calibration: Calibration | None = None
+    notes: tuple[str, ...] = ()
+
+    def prompt(self, request: Request, *, is_thinking: bool, comparable: bool, wish: str = "") -> Prompt:
+        """The ids of the request, with what is wished of its answer, and the instruction that makes a plain model
+        think."""
+        messages = list(request.messages)
+        instruction = self.profile.instruction if comparable else self.profile.open_instruction
+        added = [wish, "" if self.profile.is_native or not is_thinking else instruction]
+        at = _last_question(messages)
+        for text in filter(None, added):
+            messages[at] = replace(messages[at], content=f"{messages[at].content}\n\n{text}")
+        return render(
+            messages,
+            self.template,
+            self.tokenizer,
+            keep_thinking=self.profile.keeps_thinking,
+            extra=self.profile.template_options,
+            tools=shown_tools(request),
+        )
+
+    def n_tokens(self, text: str) -> int:
+        """How many tokens a text has by itself, for limits and quotas; what it spells is plain text."""
+        return len(self.tokenizer.encode(text, parse_special=False))
+
+    def close(self) -> None:
+        self.engine.close()
+        self.sandbox.close()
+
+
+def _last_question(messages: Sequence[Message]) -> int:
+    """Where something is said to the model: not in a tool's result."""
+    last = len(messages) - 1
+    if messages[last].role != "tool":
+        return last
+    return next((at for at in range(last, -1, -1) if messages[at].role == "user"), last)

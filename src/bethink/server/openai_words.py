@@ -1,0 +1,63 @@
+"""What OpenAI's dialects say alike: errors, usage, why an answer ended, and how likely its tokens were."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bethink.errors import BethinkError
+from bethink.server.asks import BadField
+from bethink.types import Result, TokenLogprob
+
+CUT = frozenset({"length", "deadline", "loop"})
+"""Why an answer ended in its middle. Dialects have one word for it, `length`; which of them it was stands under
+`bethink`."""
+IMPOSSIBLE = -9999.0
+"""What OpenAI says where the logprob is not known."""
+
+
+def openai_error(error: BethinkError) -> Mapping[str, Any]:
+    message = f"{error}" + (f" ({error.hint})" if error.hint else "")
+    is_bad_field = isinstance(error, BadField)
+    return {
+        "error": {
+            "message": message,
+            "type": "invalid_request_error" if error.http_status < 500 else "server_error",
+            "param": error.field if is_bad_field else None,
+            "code": error.problem if is_bad_field else error.code,
+        }
+    }
+
+
+def finish_reason(result: Result) -> str:
+    if result.finish_reason == "tool_calls":
+        return "tool_calls"
+    return "length" if result.finish_reason in CUT else "stop"
+
+
+def usage(results: Sequence[Result]) -> dict[str, Any]:
+    """Summed over choices; the prompt counts once, as it was read once."""
+    total = [r.usage for r in results]
+    n_prompt = max((u.prompt_tokens for u in total), default=0)
+    n_completion = sum(u.completion_tokens for u in total)
+    return {
+        "prompt_tokens": n_prompt,
+        "completion_tokens": n_completion,
+        "total_tokens": n_prompt + n_completion,
+        "prompt_tokens_details": {"cached_tokens": max((u.cached_tokens for u in total), default=0)},
+        "completion_tokens_details": {"reasoning_tokens": sum(u.completion_tokens - u.answer_tokens for u in total)},
+    }
+
+
+def logprob(token: TokenLogprob) -> dict[str, Any]:
+    """One token, and the likely others beside it."""
+    return {
+        "token": token.text,
+        "logprob": IMPOSSIBLE if token.logprob is None else token.logprob,
+        "bytes": list(token.raw),
+        "top_logprobs": [{"token": text, "logprob": value, "bytes": list(text.encode())} for text, value in token.top],
+    }
+
+
+def logprobs(tokens: Sequence[TokenLogprob]) -> dict[str, Any]:
+    return {"content": [logprob(token) for token in tokens], "refusal": None}

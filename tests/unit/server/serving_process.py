@@ -1,0 +1,25 @@
+"""A server of its own process, for tests that kill it: `python serving_process.py HOME PORT`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from bethink.config import Settings
+from bethink.server.launch import Choices, Models, launch
+from tests.unit.server.scripted import NAME, scripted_model
+
+
+def main() -> None:
+    home, port = Path(sys.argv[1]), int(sys.argv[2])
+    models = Models(
+        names=(NAME,),
+        load=lambda _: scripted_model(token_delay_s=0.001),
+        known=lambda: (NAME,),
+        prepare=lambda: {NAME: scripted_model(token_delay_s=0.001)},
+    )
+    launch(Choices(port=port), models, Settings(home), lambda opened: print(opened.url, flush=True))
+
+
+if __name__ == "__main__":
+    main()
