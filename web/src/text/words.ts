@@ -62,7 +62,8 @@ function voteWords(verdict: Verdict, n: number): Said {
   const chance = verdict.probability == null ? '' : ` · about ${Math.round(verdict.probability * 100)} % likely right`;
   const line = `${first} of ${n} paths agree${answer}${chance}`;
   if (verdict.passed !== true) return { sureness: 'unsure', badge: 'Unsure', line: `Only ${line}. The others went elsewhere.` };
-  if (share >= 0.85) return { sureness: 'sure', badge: 'Quite sure', line: first === n ? `All ${n} paths agree${answer}${chance}` : line };
+  const isHigh = verdict.probability == null ? share >= 0.85 : verdict.probability >= 0.9;
+  if (isHigh) return { sureness: 'sure', badge: 'Quite sure', line: first === n ? `All ${n} paths agree${answer}${chance}` : line };
   return { sureness: 'sure', badge: 'Fairly sure', line };
 }
 
