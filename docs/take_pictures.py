@@ -23,7 +23,7 @@ WAIT_MS = 240_000
 SCREENS = {"desktop": (1280, 800), "phone": (390, 800)}
 SLOPE = "What is the derivative of x^2 * sin(x)? Show each step."
 SHEEP = "A shirt costs 20 dollars and a hat half as much. How much do 3 hats cost?"
-RULE = "Explain the product rule of calculus: its formula, a Python function that uses it, and a table of two examples."
+WORDS = "Write a Python function that tells whether a word is a palindrome, then a table of three examples."
 PRIMES = "Write a Python function that gives the first n prime numbers, and explain it in two sentences."
 
 
@@ -98,7 +98,7 @@ def take(browser: Browser, url: str) -> None:
         ask(tabs, url, SLOPE, effort="low", paths="1", budget="600")
         expect(tabs[0].page.locator(".thought .prose")).to_contain_text(re.compile(r"(\w+\W+){40}"), timeout=WAIT_MS)
         each(tabs, "thinking")
-        ask(tabs, url, RULE, effort="none")
+        ask(tabs, url, WORDS, effort="none")
         done(tabs)
         each(tabs, "answered")
         ask_two(tabs, url)

@@ -46,7 +46,7 @@ export function verdictWords(result: Result): Said {
   const n = result.paths.filter((path) => !path.is_cancelled).length;
   if (verdict.kind === 'vote' && n > 1) return voteWords(verdict, n);
   if (verdict.kind === 'none' || (verdict.kind === 'vote' && verdict.passed === null))
-    return { sureness: 'unchecked', badge: 'Not checked', line: 'A single line of thought, with nothing to compare it with.' };
+    return { sureness: 'unchecked', badge: 'Not checked', line: 'One answer, with nothing to compare it with.' };
   const how = { math: 'Checked as mathematics', code: 'Checked by running it', schema: 'Checked against the schema' }[verdict.kind] ?? 'Checked';
   const why = sentence(verdict.why);
   if (verdict.passed === true) return { sureness: 'proven', badge: 'Checked, holds', line: `${how}: ${why}` };
@@ -69,6 +69,16 @@ function voteWords(verdict: Verdict, n: number): Said {
 
 export const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 const sentence = (text: string): string => (text ? capital(text) : 'no reason was given');
+
+/** What ended an answer before its own end (null: nothing). */
+export function cutWords(result: Result): string | null {
+  const why: Record<string, string> = {
+    length: 'The answer was cut at its limit of tokens.',
+    loop: 'The answer was going in circles, so it was ended.',
+    deadline: 'The answer was cut by its deadline.',
+  };
+  return why[result.finish_reason] ?? null;
+}
 
 export function thoughtWords(result: Result): string {
   const own = decisive(result);
