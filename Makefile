@@ -47,6 +47,7 @@ dev: $(VENV)/.installed-dev
 .PHONY: demo
 demo: $(VENV)/.installed
 	$(BIN)/bethink ask "$(QUESTION)"
+	@echo; echo "In the browser: $(BIN)/bethink serve, then http://127.0.0.1:8114"
 
 .PHONY: test
 test: $(VENV)/.installed-dev

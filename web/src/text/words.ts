@@ -45,8 +45,10 @@ export function verdictWords(result: Result): Said {
   const verdict = result.verdict;
   const n = result.paths.filter((path) => !path.is_cancelled).length;
   if (verdict.kind === 'vote' && n > 1) return voteWords(verdict, n);
-  if (verdict.kind === 'none' || (verdict.kind === 'vote' && verdict.passed === null))
-    return { sureness: 'unchecked', badge: 'Not checked', line: 'One answer, with nothing to compare it with.' };
+  if (verdict.kind === 'none' || (verdict.passed === null && n <= 1)) {
+    const said = verdict.kind === 'none' || verdict.kind === 'vote' || !verdict.why;
+    return { sureness: 'unchecked', badge: 'Not checked', line: said ? 'One answer, with nothing to compare it with.' : `${sentence(verdict.why)}.` };
+  }
   const how = { math: 'Checked as mathematics', code: 'Checked by running it', schema: 'Checked against the schema' }[verdict.kind] ?? 'Checked';
   const why = sentence(verdict.why);
   if (verdict.passed === true) return { sureness: 'proven', badge: 'Checked, holds', line: `${how}: ${why}` };
