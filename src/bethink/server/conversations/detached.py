@@ -17,7 +17,7 @@ from typing import Any
 
 import pydantic_core
 
-from bethink.errors import BethinkError, EngineClosed
+from bethink.errors import AccountsError, BethinkError, EngineClosed
 from bethink.model import Model, Run
 from bethink.server.answering import Answering
 from bethink.server.conversations.eventlog import LAST, EventLog, Numbered
@@ -41,6 +41,8 @@ ALIVE_S = 5.0
 """How often a process says that it lives, when there is nothing else to write."""
 MOST_CRASHES = 4
 """An answer during which its engine or server died so often is given up."""
+RETRIES_S = (0.5, 2.0, 8.0, 30.0)
+"""After how long it is tried again to keep an answer that the database did not take."""
 PATIENCE_S = 150.0
 """How long an answer waits for a model that died and is not tried again before."""
 SHUTDOWN_S = 5.0
@@ -117,9 +119,13 @@ class Answer:
         self._written = (self.log.last, time.monotonic())
         return pydantic_core.to_json(self.kept())
 
-    @property
-    def is_quiet(self) -> bool:
-        return time.monotonic() - self._written[1] < ALIVE_S
+    def is_due(self) -> bool:
+        """Whether it is time to say that we live, though nothing changed."""
+        number, at = self._written
+        if time.monotonic() - at < ALIVE_S:
+            return False
+        self._written = (number, time.monotonic())
+        return True
 
 
 @dataclass(slots=True)
@@ -226,15 +232,29 @@ class Detached:
 
     async def _settle(self, answer: Answer, outcome: Outcome) -> None:
         try:
-            await asyncio.to_thread(self.progress.end, answer.id, outcome)
+            await self._end(answer, outcome)
             node = await asyncio.to_thread(self.progress.conversations.find, answer.pending.owner, answer.id)
             answer.log.close(last_record(node))
         except NoSuchNode as error:
             await asyncio.to_thread(_forget_trace, answer, outcome)
             answer.log.close({"type": "failed", "error": error_record(error)})
-        except BethinkError as error:  # it stays among the runs, and is taken up again
+        except BethinkError as error:  # it stays among the runs, and the next server makes it again
             logging.getLogger("bethink").error("the answer %s cannot be kept: %s", answer.id, error)
             answer.log.close({"type": "failed", "error": error_record(error)})
+
+    async def _end(self, answer: Answer, outcome: Outcome) -> None:
+        """Keep it, patiently: a database may be restarted.
+
+        Raises: AccountsError.
+        """
+        for wait_s in (*RETRIES_S, None):
+            try:
+                await asyncio.to_thread(self.progress.end, answer.id, outcome)
+                return
+            except AccountsError:
+                if wait_s is None:
+                    raise
+                await asyncio.sleep(wait_s)
 
     async def _outcome(self, answer: Answer) -> Outcome | None:
         """How it ended; None where this server stops before it does."""
@@ -309,7 +329,7 @@ class Detached:
         while True:
             await asyncio.sleep(KEEP_S)
             written = answer.to_write()
-            if written is not None or not answer.is_quiet:
+            if written is not None or answer.is_due():
                 await asyncio.to_thread(self._write, answer, written)
 
     def _write(self, answer: Answer, kept: bytes | None) -> None:

@@ -16,7 +16,8 @@ from sqlalchemy import Connection, Engine, RowMapping, delete, func, insert, lit
 
 from bethink.errors import UsageError
 from bethink.server.accounts.database import database_errors, reading
-from bethink.server.conversations.rows import conversation_of, file_of, new_id, node_of, to_json
+from bethink.server.conversations.noderows import insert_nodes, select_nodes
+from bethink.server.conversations.rows import conversation_of, file_of, new_id
 from bethink.server.conversations.tables import conversations, files, node_files, nodes, runs
 from bethink.server.conversations.titles import title_of
 from bethink.server.conversations.tree import newest_leaf
@@ -99,7 +100,7 @@ class Conversations:
         with self.writing() as db:
             row = {"id": taken.id, "owner": owner, "title": title, "is_titled": title != UNTITLED, "leaf": leaf}
             db.execute(insert(conversations).values(**row, n_turns=n_turns, created_us=now, updated_us=now))
-            _insert(db, made)
+            insert_nodes(db, made)
         return taken
 
     def has_trace(self, owner: str, trace_id: str) -> bool:
@@ -130,7 +131,7 @@ class Conversations:
         """
         with self.reading() as db:
             found = conversation_of(_owned(db, owner, conversation_id))
-            return found, _nodes(db, nodes.c.conversation_id == conversation_id)
+            return found, select_nodes(db, nodes.c.conversation_id == conversation_id)
 
     def find_conversation(self, owner: str, conversation_id: str) -> Conversation:
         """Raises: NoSuchConversation."""
@@ -159,7 +160,7 @@ class Conversations:
         with self.writing() as db:
             _owned(db, owner, conversation_id)
             _node_in(db, conversation_id, node_id)
-            line = _nodes(db, nodes.c.conversation_id == conversation_id, is_brief=True)
+            line = select_nodes(db, nodes.c.conversation_id == conversation_id, is_brief=True)
             _update(db, conversation_id, leaf=newest_leaf(line, node_id))
 
     def delete(self, owner: str, conversation_id: str) -> list[str]:
@@ -209,7 +210,7 @@ class Conversations:
             _refuse_more(db, conversation_id)
             found = [_file(db, owner, file_id) for file_id in dict.fromkeys(file_ids)]
             user = Node(new_id("n"), conversation_id, parent, "user", content, self.now_us(), files=tuple(found))
-            _insert(db, [user])
+            insert_nodes(db, [user])
             answer = self._wish(db, user, settings, Pending(owner, user, seed, key_id=key_id))
             title = "" if row["is_titled"] else title_of(content)
             changes: dict[str, Any] = {"title": title, "is_titled": True} if title else {}
@@ -249,7 +250,7 @@ class Conversations:
         """Raises: NoSuchNode."""
         with self.reading() as db:
             owned = select(conversations.c.id).where(conversations.c.owner == owner)
-            found = _nodes(db, (nodes.c.id == node_id) & nodes.c.conversation_id.in_(owned))
+            found = select_nodes(db, (nodes.c.id == node_id) & nodes.c.conversation_id.in_(owned))
         if not found:
             raise NoSuchNode(f"there is no message {node_id!r}", "it may have been deleted")
         return found[0]
@@ -264,7 +265,7 @@ class Conversations:
             )
         )
         with self.reading() as db:
-            found = {node.id: node for node in _nodes(db, nodes.c.id.in_(select(above.c.id)), is_brief=True)}
+            found = {node.id: node for node in select_nodes(db, nodes.c.id.in_(select(above.c.id)), is_brief=True)}
             depths = db.execute(select(above.c.id, above.c.depth)).all()
         if node_id not in found:
             raise NoSuchNode(f"there is no message {node_id!r}", "it may have been deleted")
@@ -288,7 +289,7 @@ class Conversations:
         node = Node(
             new_id("n"), question.conversation, question.id, "assistant", "", now, status="queued", settings=settings
         )
-        _insert(db, [node])
+        insert_nodes(db, [node])
         db.execute(
             insert(runs).values(
                 node_id=node.id,
@@ -313,34 +314,6 @@ def _transaction(engine: Engine, what: str) -> Generator[Connection]:
         yield db
 
 
-def _insert(db: Connection, made: Sequence[Node]) -> None:
-    rows = [
-        {
-            "id": node.id,
-            "conversation_id": node.conversation,
-            "parent": node.parent,
-            "role": node.role,
-            "status": node.status,
-            "content": node.content,
-            "thinking": node.thinking,
-            "settings": None if node.settings is None else node.settings.model_dump_json(),
-            "result": to_json(node.result),
-            "error": to_json(node.error),
-            "created_us": node.created_us,
-        }
-        for node in made
-    ]
-    if rows:
-        db.execute(insert(nodes), rows)
-    about = [
-        {"node_id": node.id, "place": place, "file_id": file.id}
-        for node in made
-        for place, file in enumerate(node.files)
-    ]
-    if about:
-        db.execute(insert(node_files), about)
-
-
 def _update(db: Connection, conversation_id: str, **changes: Any) -> None:
     db.execute(update(conversations).where(conversations.c.id == conversation_id).values(**changes))
 
@@ -354,32 +327,10 @@ def _owned(db: Connection, owner: str, conversation_id: str) -> RowMapping:
 
 
 def _node_in(db: Connection, conversation_id: str, node_id: str) -> Node:
-    found = _nodes(db, (nodes.c.id == node_id) & (nodes.c.conversation_id == conversation_id))
+    found = select_nodes(db, (nodes.c.id == node_id) & (nodes.c.conversation_id == conversation_id))
     if not found:
         raise NoSuchNode(f"this conversation has no message {node_id!r}", "reload it")
     return found[0]
-
-
-def _nodes(db: Connection, which: Any, *, is_brief: bool = False) -> list[Node]:
-    """`is_brief`: without results and settings, which are long."""
-    columns = [
-        literal(None).label(column.name) if is_brief and column.name in ("result", "settings", "error") else column
-        for column in nodes.c
-    ]
-    rows = db.execute(select(*columns).where(which).order_by(nodes.c.seq)).mappings().all()
-    about = (
-        select(node_files.c.node_id, files)
-        .join(files, files.c.id == node_files.c.file_id)
-        .where(node_files.c.node_id.in_(select(nodes.c.id).where(which)))
-        .order_by(node_files.c.node_id, node_files.c.place)
-    )
-    by_node: dict[str, list[FileRef]] = {}
-    for row in db.execute(about.with_only_columns(*_FILE_COLUMNS)).mappings():
-        by_node.setdefault(row["node_id"], []).append(file_of(row))
-    return [node_of(row, tuple(by_node.get(row["id"], ()))) for row in rows]
-
-
-_FILE_COLUMNS = (node_files.c.node_id, *(files.c[name] for name in ("id", "name", "kind", "chars", "cut")))
 
 
 def _file(db: Connection, owner: str, file_id: str) -> FileRef:
