@@ -36,6 +36,15 @@ def browser() -> Iterator[Browser]:
         yield playwright.chromium.launch(executable_path=found, args=ARGS)
 
 
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page, built from its source; what that needs is installed."""
+    out = tmp_path_factory.mktemp("page") / "built"
+    build = Path(__file__).parents[2] / "web" / "build.py"
+    subprocess.run([sys.executable, str(build), "--out", str(out)], check=True)
+    return out
+
+
 @dataclass
 class Server:
     """A server process over a folder that outlives it."""

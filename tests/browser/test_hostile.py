@@ -61,7 +61,7 @@ def _worst_freeze_ms(reader: Reader, at: int) -> float:
             answer.scrollIntoView();
             const frame = () => new Promise(requestAnimationFrame);
             for (let n = 0; n < 200 && !answer.querySelector('.prose > :not(.tail:empty)'); n++) await frame();
-            for (let n = 0; n < 4; n++) await frame();
+            for (let n = 0; n < 2; n++) await frame();
             for (const one of answer.querySelectorAll('.prose *:not(a):not(button)')) {
                 one.dispatchEvent(new MouseEvent('mouseover', { bubbles: true }));
                 if (freezes.length > 40) break;
