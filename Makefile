@@ -47,6 +47,7 @@ dev: $(VENV)/.installed-dev
 .PHONY: demo
 demo: $(VENV)/.installed
 	$(BIN)/bethink ask "$(QUESTION)"
+	@echo; echo "In the browser: $(BIN)/bethink serve, then http://127.0.0.1:8114"
 
 .PHONY: test
 test: $(VENV)/.installed-dev
@@ -84,6 +85,14 @@ ifdef BETHINK_GSM8K
 	$(BIN)/python bench/voting.py replay votes
 	$(BIN)/python bench/calibrated.py votes
 endif
+
+.PHONY: page
+page: $(VENV)/.installed-dev  # the chat page, from web/ into the package; commit what it builds
+	$(BIN)/python web/build.py
+
+.PHONY: pictures  # of the page, for the guide, while `bethink serve` runs
+pictures: $(VENV)/.installed-dev
+	$(BIN)/python docs/take_pictures.py
 
 .PHONY: docs
 docs: $(VENV)/.installed-dev

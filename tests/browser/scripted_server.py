@@ -1,6 +1,6 @@
 """A whole `bethink` server whose model says what is written here: run as a program, so that a test can kill it.
 
-    python scripted_server.py PORT FOLDER
+    python scripted_server.py PORT FOLDER [SECRET_FILE]     # with the last, a key is needed, and stands there
 
 The question decides what is said: its first word names a line of `LINES`, and anything else is answered at once.
 """
@@ -10,21 +10,17 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import uvicorn
-
 from bethink.config import Settings
 from bethink.engine.scripted import Context, Said, ScriptedEngine, scripted_tokenizer
 from bethink.model import Model, stop_ids
 from bethink.profiles import load_profiles
 from bethink.prompt import Template, Tokenizer
-from bethink.server.accounts.database import open_database
-from bethink.server.app import create_app
-from bethink.server.page import Page
-from bethink.server.pool import Pool
-from bethink.server.service import Service
+from bethink.server.accounts import Accounts
+from bethink.server.launch import Choices, Models, launch
 from bethink.types import ModelRef
 
 BYTES_A_SECOND = 600
+NAMES = ("scripted", "scripted-two")
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
@@ -54,15 +50,22 @@ def add(a: int, b: int) -> int:
 - one
 - two, see [the guide](https://example.org/guide)
 """
-NOUNS = "number remainder factor shape sum pattern price train shirt corner average digit root figure unknown".split()
-VERBS = "divides doubles hides changes carries limits follows splits needs moves repeats covers fits shows".split()
+NOUNS = (
+    *("number", "remainder", "factor", "shape", "sum", "pattern", "price", "train"),
+    *("shirt", "corner", "average", "digit", "root", "figure", "unknown"),
+)
+VERBS = (
+    *("divides", "doubles", "hides", "changes", "carries", "limits", "follows"),
+    *("splits", "needs", "moves", "repeats", "covers", "fits", "shows"),
+)
 
 
 def wandering(n: int, start: int) -> str:
     """A thought of `n` sentences that never goes in circles."""
     return "".join(
-        f"So the {NOUNS[(start + at * 7) % 15]} {VERBS[(start * 3 + at * 5) % 14]} what the {NOUNS[(at * at + start) % 15]} "
-        f"{VERBS[(at * at * 3 + start) % 14]}" + (".\n\n" if at % 4 == 3 else ". ")
+        f"So the {NOUNS[(start + at * 7) % 15]} {VERBS[(start * 3 + at * 5) % 14]} "
+        f"what the {NOUNS[(at * at + start) % 15]} {VERBS[(at * at * 3 + start) % 14]}"
+        + (".\n\n" if at % 4 == 3 else ". ")
         for at in range(n)
     ).strip()
 
@@ -71,7 +74,9 @@ LINES: dict[str, tuple[str, ...]] = {
     "slow": (OPEN + wandering(60, 1) + CLOSE + "The slow answer is **seven**, and this is its last word.",),
     "vote": tuple(
         OPEN + wandering(16 - 2 * way, way) + CLOSE + said
-        for way, said in enumerate((r"It is \boxed{391}.", r"So \boxed{391}.", r"I get \boxed{391}.", r"It is \boxed{40}."))
+        for way, said in enumerate(
+            (r"It is \boxed{391}.", r"So \boxed{391}.", r"I get \boxed{391}.", r"It is \boxed{40}.")
+        )
     ),
     "rich": (OPEN + "I shall show everything." + CLOSE + RICH,),
 }
@@ -81,7 +86,9 @@ def script(context: Context) -> Said:
     """What is said next, also after a thought was cut, closed or edited."""
     question = context.text.rsplit("<|im_start|>user\n", 1)[-1].split("<|im_end|>", 1)[0]
     said = context.text.rsplit("<|im_start|>assistant\n", 1)[-1]
-    lines = LINES.get(question.split(" ", 1)[0].rstrip(":")) or (f"{OPEN}A short thought.{CLOSE}You said: {question[:200]}",)
+    lines = LINES.get(question.split(" ", 1)[0].rstrip(":")) or (
+        f"{OPEN}A short thought.{CLOSE}You said: {question[:200]}",
+    )
     begun = [line for line in lines if line.startswith(said)]
     if begun:
         return begun[context.n_start % len(begun)][len(said) :]
@@ -90,10 +97,10 @@ def script(context: Context) -> Said:
     if "</think>" not in said:
         return f"{CLOSE}Going on from there: {answer}"
     beginning = said.split("</think>")[-1].lstrip()
-    return answer[len(beginning) :] if answer.startswith(beginning) else answer
+    return answer.removeprefix(beginning)
 
 
-def make_model(name: str) -> Model:
+def make_model(name: str, traces: Path) -> Model:
     tokenizer = Tokenizer(scripted_tokenizer())
     profile = next(profile for profile in load_profiles() if profile.name == "qwen3")
     return Model(
@@ -103,14 +110,19 @@ def make_model(name: str) -> Model:
         profile=profile,
         ref=ModelRef(name, "0" * 64),
         stop_ids=stop_ids(tokenizer, profile.stop, ()),
+        traces=traces,
     )
 
 
-def main(port: int, folder: Path) -> None:
-    service = Service(Pool(load=make_model, known=lambda: ("scripted", "scripted-two"), default="scripted"))
-    page = Page.of(service, open_database(None, folder), Settings(folder))
-    uvicorn.run(create_app(service, None, page), host="127.0.0.1", port=port, log_level="warning")
+def main(port: int, folder: Path, secret_file: Path | None) -> None:
+    settings = Settings(folder)
+    if secret_file is not None:
+        with Accounts.open(None, folder) as accounts:
+            made = accounts.directory.create_key("first", workspace="default", scopes=frozenset({"admin"}))
+            secret_file.write_text(made.secret)
+    models = Models(NAMES, load=lambda name: make_model(name, folder / "traces"), known=lambda: NAMES, prepare=dict)
+    launch(Choices(port=port, requires_key=secret_file is not None), models, settings, lambda _: None)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), Path(sys.argv[2]))
+    main(int(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]) if len(sys.argv) > 3 else None)

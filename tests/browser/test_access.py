@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import Open, Reader, Server
+from tests.browser.conftest import Open, Reader, Server, send
 
 AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
 
@@ -18,16 +18,14 @@ def audit(reader: Reader) -> list[str]:
     """What axe finds, each in a line."""
     # The page's own policy lets no text become script; a debugger is not bound by it.
     session = reader.page.context.new_cdp_session(reader.page)
-    session.send("Runtime.evaluate", {"expression": AXE.read_text()})
+    send(session, "Runtime.evaluate", {"expression": AXE.read_text()})
     found: dict[str, Any] = reader.page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
     return [f"{rule['id']}: {node['html'][:120]}" for rule in found["violations"] for node in rule["nodes"]]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")])
+@pytest.mark.usefixtures("built")
 def test_an_audit_finds_nothing(reader_at: Open, server: Server, scheme: str, width: int) -> None:
-    if not AXE.is_file():
-        pytest.skip("axe-core is not installed: `make page` does")
     reader = reader_at(server.url, width=width, scheme=scheme, has_touch=width < 800, is_mobile=width < 800)
     found: dict[str, list[str]] = {}
     reader.open()
@@ -104,7 +102,8 @@ def test_a_screen_reader_hears_events_not_tokens(reader: Reader) -> None:
     reader.open()
     reader.page.evaluate(
         "() => { window.heard = []; const box = document.querySelector('[aria-live=polite]');"
-        " new MutationObserver(() => heard.push(box.textContent)).observe(box, { childList: true, characterData: true, subtree: true }) }"
+        " new MutationObserver(() => heard.push(box.textContent))"
+        ".observe(box, { childList: true, characterData: true, subtree: true }) }"
     )
     reader.ask("slow: tell me of bridges")
     reader.answered()

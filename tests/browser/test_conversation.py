@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from pathlib import Path
 
 import httpx
@@ -22,7 +23,9 @@ def test_a_thought_streams_against_its_budget_and_says_what_closed_it(reader: Re
     reader.answered()
     expect(pane).to_contain_text(re.compile(r"Thought for [\d,]+ tokens · ended by itself"))
     expect(reader.page.locator(".prose").last).to_contain_text("The slow answer is seven")
-    expect(reader.page.locator(".spent")).to_contain_text(re.compile(r"scripted · [\d,]+ tokens · [\d.]+ s · [\d.]+ tokens/s"))
+    expect(reader.page.locator(".spent")).to_contain_text(
+        re.compile(r"scripted · [\d,]+ tokens · [\d.]+ s · [\d.]+ tokens/s")
+    )
     expect(reader.page.locator(".verdict")).to_contain_text("Not checked")
 
 
@@ -93,7 +96,9 @@ def test_an_edited_question_and_an_edited_thought_are_branches(reader: Reader) -
 def test_two_ways_to_answer_stand_side_by_side(reader: Reader) -> None:
     reader.open()
     reader.page.get_by_role("button", name="Ask two ways and compare").click()
-    reader.page.get_by_role("group", name="Settings of answer B").get_by_role("combobox", name="Model").select_option("scripted-two")
+    reader.page.get_by_role("group", name="Settings of answer B").get_by_role("combobox", name="Model").select_option(
+        "scripted-two"
+    )
     reader.ask("compare yourselves")
     reader.answered(2)
     columns = reader.page.locator(".column")
@@ -142,15 +147,26 @@ def test_conversations_are_found_renamed_exported_and_deleted_with_time_to_undo(
         reader.page.get_by_role("link", name="As JSON").click()
     told.value.save_as(tmp_path / "export.json")
     assert "albatross" in json.dumps(json.loads((tmp_path / "export.json").read_text()))
+    reader.page.goto(server.url + "/settings/looks")
+    reader.page.get_by_label("Choose a file").set_input_files(tmp_path / "export.json")
+    expect(reader.page.locator(".prose").last).to_contain_text("You said: an albatross over the sea")
+    reader.page.locator(".head").get_by_role("button", name="Delete this conversation").click()
+    side.get_by_role("link", name="Seabirds of note").click()
+    reader.page.get_by_role("searchbox", name="Search conversations").fill("albatross")
+    expect(side.locator(".item")).to_have_count(1)
     reader.page.locator(".head").get_by_role("button", name="Delete this conversation").click()
     expect(side.locator(".item")).to_have_count(0)
-    reader.page.get_by_role("button", name="Undo").click()
+    reader.page.get_by_role("button", name="Undo").last.click()
     expect(side.locator(".item")).to_have_count(1)
     side.locator(".item").hover()
     side.get_by_role("button", name="Delete Seabirds of note").click()
     reader.page.goto("about:blank")
-    found = httpx.get(server.url + "/api/conversations", params={"query": "albatross"}, timeout=20).json()
-    assert found["conversations"] == []
+    end = time.monotonic() + 10
+    while httpx.get(server.url + "/api/conversations", params={"query": "albatross"}, timeout=20).json()[
+        "conversations"
+    ]:
+        assert time.monotonic() < end, "what was deleted before the page was left is still there"
+        time.sleep(0.05)
 
 
 def test_a_file_is_read_into_the_question_and_what_was_cut_is_said(reader: Reader, tmp_path: Path) -> None:
@@ -183,3 +199,11 @@ def test_what_was_asked_stays_after_a_reload_and_another_tab_sees_it(reader: Rea
 def test_a_conversation_that_is_not_there_says_so(reader: Reader) -> None:
     reader.open("/c/no-such-conversation")
     expect(reader.page.get_by_role("heading", name="This conversation is not here.")).to_be_visible()
+
+
+def test_an_answer_that_is_only_a_formula_is_drawn_as_one(reader: Reader, server: Server) -> None:
+    conversation = server.new_conversation("A value")
+    server.fill(conversation, ["What is it?", r"\frac{3}{4} x", "And then?", r"Use \frac for that."])
+    reader.open(f"/c/{conversation}")
+    expect(reader.page.locator(".is-assistant").nth(0).locator(".katex").first).to_be_visible()
+    expect(reader.page.locator(".is-assistant").nth(1).locator(".katex")).to_have_count(0)

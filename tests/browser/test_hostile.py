@@ -44,30 +44,31 @@ def test_nothing_that_a_model_writes_runs_leaves_or_freezes(reader: Reader, serv
         is_slow = _worst_freeze_ms(reader, at) > FREEZE_MS
         if is_slow and thread.busy_s() - before > FREEZE_MS / 1000:
             frozen.append(at)
-    for number in frozen:
-        again = min(_alone(reader, server, texts[number]) for _ in range(TRIES))
-        assert again <= FREEZE_MS, f"output {first + number} froze the page for {again:.0f} ms: {texts[number][:80]!r}"
     assert page.evaluate("window.__ran") is None
     assert page.evaluate("window.violations") == []
     assert page.title().startswith("Hostile")
+    for number in frozen:
+        is_smooth = any(_alone(reader, server, texts[number]) <= FREEZE_MS for _ in range(TRIES))
+        assert is_smooth, f"output {first + number} freezes the page: {texts[number][:80]!r}"
 
 
 def _worst_freeze_ms(reader: Reader, at: int) -> float:
     """Bring one answer into view, wait until it is drawn, press on all it has."""
     said: dict[str, Any] = reader.page.evaluate(
-        """async ([at, danger]) => {
+        """async (at) => {
             freezes.length = 0;
             const answer = document.querySelectorAll('.is-assistant')[at];
             answer.scrollIntoView();
-            for (let n = 0; n < 200 && !answer.querySelector('.prose > :not(.tail:empty)'); n++) await new Promise(requestAnimationFrame);
-            for (let n = 0; n < 4; n++) await new Promise(requestAnimationFrame);
+            const frame = () => new Promise(requestAnimationFrame);
+            for (let n = 0; n < 200 && !answer.querySelector('.prose > :not(.tail:empty)'); n++) await frame();
+            for (let n = 0; n < 2; n++) await frame();
             for (const one of answer.querySelectorAll('.prose *:not(a):not(button)')) {
                 one.dispatchEvent(new MouseEvent('mouseover', { bubbles: true }));
                 if (freezes.length > 40) break;
             }
-            return { worst: Math.max(0, ...freezes), danger: eval(danger)() };
-        }""".replace("eval(danger)()", f"({DANGER})()"),
-        [at, ""],
+            return { worst: Math.max(0, ...freezes), danger: (DANGER)() };
+        }""".replace("DANGER", DANGER),
+        at,
     )
     assert said["danger"] == []
     return float(said["worst"])
@@ -78,5 +79,5 @@ def _alone(reader: Reader, server: Server, text: str) -> float:
     conversation = server.new_conversation("Hostile, alone")
     server.fill(conversation, ["And now?", *["Well.", "And now?"] * 30, text])
     reader.open(f"/c/{conversation}")
-    reader.page.wait_for_timeout(400)
+    reader.page.wait_for_timeout(200)
     return _worst_freeze_ms(reader, 30)

@@ -82,6 +82,8 @@ export interface Result {
   seed: number;
   trace_id: string;
   paths: PathResult[];
+  /** What was spent before the server was killed; no other count holds it. */
+  resumed?: { times: number; tokens: number; seconds: number } | null;
 }
 
 export interface Failure {
@@ -161,11 +163,51 @@ export type StreamEvent =
 
 export interface ModelCard {
   name: string;
-  is_loaded?: boolean;
-  is_pulled?: boolean;
-  size_bytes?: number | null;
-  licence?: string | null;
-  fit?: string | { fits?: boolean; why?: string } | null;
-  note?: string | null;
-  [more: string]: unknown;
+  /** A sentence about it. */
+  title: string | null;
+  is_pulled: boolean;
+  is_loaded: boolean;
+  fits: boolean;
+  size_bytes: number | null;
+  needs_bytes: number | null;
+  available_bytes: number;
+  licence: string | null;
+  context_length: number | null;
+}
+
+export type JobEvent =
+  | { type: 'progress'; stage: string; message: string; done_bytes?: number; total_bytes?: number | null }
+  | { type: 'done'; name: string }
+  | { type: 'failed'; error: Failure };
+
+export interface Limits {
+  requests_per_minute: number | null;
+  tokens_per_minute: number | null;
+  concurrency: number | null;
+  tokens_per_month: number | null;
+}
+
+export interface Key {
+  id: string;
+  name: string;
+  workspace: string;
+  user: string | null;
+  scopes: string[];
+  limits: Limits;
+  state: string;
+  created: string;
+  expires: string | null;
+}
+
+export interface UsageRow {
+  id: string;
+  name: string;
+  n_requests: number;
+  input_tokens: number;
+  thinking_tokens: number;
+  answer_tokens: number;
+  total_tokens: number;
+  seconds: number;
+  cost: string | null;
+  n_unpriced: number;
 }

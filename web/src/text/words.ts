@@ -45,8 +45,10 @@ export function verdictWords(result: Result): Said {
   const verdict = result.verdict;
   const n = result.paths.filter((path) => !path.is_cancelled).length;
   if (verdict.kind === 'vote' && n > 1) return voteWords(verdict, n);
-  if (verdict.kind === 'none' || (verdict.kind === 'vote' && verdict.passed === null))
-    return { sureness: 'unchecked', badge: 'Not checked', line: 'A single line of thought, with nothing to compare it with.' };
+  if (verdict.kind === 'none' || (verdict.passed === null && n <= 1)) {
+    const said = verdict.kind === 'none' || verdict.kind === 'vote' || !verdict.why;
+    return { sureness: 'unchecked', badge: 'Not checked', line: said ? 'One answer, with nothing to compare it with.' : `${sentence(verdict.why)}.` };
+  }
   const how = { math: 'Checked as mathematics', code: 'Checked by running it', schema: 'Checked against the schema' }[verdict.kind] ?? 'Checked';
   const why = sentence(verdict.why);
   if (verdict.passed === true) return { sureness: 'proven', badge: 'Checked, holds', line: `${how}: ${why}` };
@@ -59,13 +61,26 @@ function voteWords(verdict: Verdict, n: number): Said {
   const answer = verdict.extracted ? `: ${short(verdict.extracted)}` : '';
   const share = verdict.agreement ?? first / n;
   if (first <= 1) return { sureness: 'unsure', badge: 'Unsure', line: `The ${n} paths scatter: no two came to the same answer.` };
-  const line = `${first} of ${n} paths agree${answer}`;
+  const chance = verdict.probability == null ? '' : ` · about ${Math.round(verdict.probability * 100)} % likely right`;
+  const line = `${first} of ${n} paths agree${answer}${chance}`;
   if (verdict.passed !== true) return { sureness: 'unsure', badge: 'Unsure', line: `Only ${line}. The others went elsewhere.` };
-  if (share >= 0.85) return { sureness: 'sure', badge: 'Sure', line: first === n ? `All ${n} paths agree${answer}` : line };
+  const isHigh = verdict.probability == null ? share >= 0.85 : verdict.probability >= 0.9;
+  if (isHigh) return { sureness: 'sure', badge: 'Quite sure', line: first === n ? `All ${n} paths agree${answer}${chance}` : line };
   return { sureness: 'sure', badge: 'Fairly sure', line };
 }
 
-const sentence = (text: string): string => (text ? text.charAt(0).toUpperCase() + text.slice(1) : 'no reason was given');
+export const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
+const sentence = (text: string): string => (text ? capital(text) : 'no reason was given');
+
+/** What ended an answer before its own end (null: nothing). */
+export function cutWords(result: Result): string | null {
+  const why: Record<string, string> = {
+    length: 'The answer was cut at its limit of tokens.',
+    loop: 'The answer was going in circles, so it was ended.',
+    deadline: 'The answer was cut by its deadline.',
+  };
+  return why[result.finish_reason] ?? null;
+}
 
 export function thoughtWords(result: Result): string {
   const own = decisive(result);
@@ -84,6 +99,7 @@ export function spentWords(result: Result): string[] {
   const n = usage.completion_tokens ?? usage.thinking_tokens + usage.answer_tokens + usage.probe_tokens + usage.discarded_tokens;
   const words = [plural(n, 'token'), seconds(timing.total_s), `${timing.tokens_per_s.toFixed(timing.tokens_per_s < 10 ? 1 : 0)} tokens/s`];
   if (usage.discarded_tokens > 0) words.push(`${number(usage.discarded_tokens)} discarded`);
+  if (result.resumed) words.push(`went on after a restart, ${plural(result.resumed.tokens, 'token')} before it`);
   return words;
 }
 

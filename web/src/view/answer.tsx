@@ -3,9 +3,10 @@
 import type { Node, Result } from '../contract';
 import { again, answerNow, isOpen, stop } from '../state/conversation';
 import type { Stream } from '../state/stream';
-import { modelName, spentWords, thoughtWords, plural, verdictWords } from '../text/words';
+import { cutWords, modelName, spentWords, thoughtWords, plural, verdictWords } from '../text/words';
 import { Elapsed } from './elapsed';
 import { Icon } from './icons';
+import { asFormula } from '../text/formula';
 import { Markdown, StreamedMarkdown } from './markdown';
 import { DoneThought, LiveThought } from './thought';
 import { DoneVote, LiveVote } from './vote';
@@ -15,8 +16,9 @@ export function Answer({ node, stream }: { node: Node; stream: Stream | undefine
   return (
     <>
       <Thought node={node} />
-      {node.content && <Markdown text={node.content} />}
+      {node.content && <Markdown text={asFormula(node.content)} />}
       {node.status === 'stopped' && <p class="state">Stopped by you{node.content ? '' : ' before there was an answer'}.</p>}
+      {node.status === 'done' && node.result && cutWords(node.result) && <p class="state">{cutWords(node.result)}</p>}
       {node.error && <Failed node={node} />}
       {node.result && <Evidence node={node} result={node.result} />}
     </>

@@ -12,6 +12,7 @@ import { IconButton } from './icons';
 import { Login } from './login';
 import { SettingsPage } from './settings';
 import { isNarrow, Sidebar } from './sidebar';
+import { TracePicture } from './trace';
 
 export function App() {
   useSignalEffect(() => {
@@ -50,6 +51,7 @@ export function App() {
       <Notices />
       <Spoken />
       <Shortcuts />
+      <TracePicture />
     </div>
   );
 }

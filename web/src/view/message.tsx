@@ -10,6 +10,7 @@ import { go } from '../state/route';
 import { copyText } from '../text/code';
 import { number } from '../text/words';
 import { Answer } from './answer';
+import { showTrace } from './trace';
 import { IconButton, Icon } from './icons';
 import { useNear } from './near';
 
@@ -88,9 +89,7 @@ function FullAnswer({ node }: { node: Node }) {
           <IconButton icon="again" label="Answer again" onClick={() => void again(node, fresh())} />
           {answers > 1 && question && <Beside node={{ ...node, id: question }} n={answers} />}
           {node.result?.trace_id && (
-            <a class="button bare" href={`/api/traces/${encodeURIComponent(node.result.trace_id)}/page`} target="_blank" rel="noopener" aria-label="Picture of the thinking" title="Picture of the thinking">
-              <Icon name="trace" />
-            </a>
+            <IconButton icon="trace" label="Picture of the thinking" onClick={() => void showTrace(node.result!.trace_id)} />
           )}
         </div>
       )}

@@ -1,12 +1,15 @@
 """The chat page's files, built from `web/`, and the policy under which a browser runs them.
 
-Owns what a browser may do: the page runs its own files alone, without inline scripts or styles, and talks to this server
-alone; a preview of what a model wrote runs in an origin of its own, without any network. What always holds: a file whose
-name carries the hash of its content is kept for a year, everything else is asked for again.
+Owns what a browser may do: the page runs its own files alone, without inline scripts or styles, and talks to this
+server alone; a preview of what a model wrote runs in an origin of its own, without any network. What always holds: a
+file whose name carries the hash of its content is kept for a year, everything else is asked for again.
 """
 
 from __future__ import annotations
 
+import asyncio
+import functools
+import gzip
 import mimetypes
 from pathlib import Path
 
@@ -17,6 +20,7 @@ from starlette.routing import BaseRoute, Route
 STATIC = Path(__file__).parent.parent / "static"
 PAGES = ("/", "/c/{id}", "/c/{id}/compare/{node}", "/settings", "/settings/{tab}")
 """What the page shows by itself, each from the same file."""
+TEXTS = frozenset((".js", ".css"))
 
 PAGE_POLICY = "; ".join(
     (
@@ -53,7 +57,7 @@ SAFE = {
     "x-dns-prefetch-control": "off",
 }
 PREVIEW = """<!doctype html><meta charset="utf-8"><title>Preview</title><script>
-for (const name of ["RTCPeerConnection", "webkitRTCPeerConnection", "RTCDataChannel", "WebTransport"]) delete window[name];
+for (const name of ["RTCPeerConnection", "webkitRTCPeerConnection", "WebTransport"]) delete window[name];
 addEventListener("message", (event) => {
   if (event.source !== parent || typeof event.data?.html !== "string") return;
   document.open();
@@ -82,8 +86,17 @@ async def _asset(http: Http) -> Response:
     if found is None:
         return PlainTextResponse("no such file\n", 404, headers={"cache-control": "no-store"})
     media_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
-    headers = {**SAFE, "cache-control": "public, max-age=31536000, immutable"}
+    headers = {**SAFE, "cache-control": "public, max-age=31536000, immutable", "vary": "accept-encoding"}
+    if found.suffix in TEXTS and "gzip" in http.headers.get("accept-encoding", ""):
+        headers["content-encoding"] = "gzip"
+        return Response(await asyncio.to_thread(_compressed, found), headers=headers, media_type=media_type)
     return FileResponse(found, headers=headers, media_type=media_type)
+
+
+@functools.cache
+def _compressed(path: Path) -> bytes:
+    """Once for each file: they never change under their name, and there are a handful."""
+    return gzip.compress(path.read_bytes(), mtime=0)
 
 
 async def _icon(_: Http) -> Response:

@@ -1,9 +1,13 @@
 /** Settings: models, keys, usage, looks. */
 
 import type { ComponentChildren } from 'preact';
+import { post } from '../../api';
+import type { Heading } from '../../contract';
+import { refresh } from '../../state/list';
 import { me } from '../../state/me';
+import { attempt } from '../../state/notices';
 import { theme, type Theme } from '../../state/preferences';
-import { follow, pathOf } from '../../state/route';
+import { follow, go, pathOf } from '../../state/route';
 import { Keys } from './keys';
 import { Models } from './models';
 import { UsageCharts } from './usage';
@@ -12,7 +16,7 @@ const TABS = [
   ['models', 'Models'],
   ['usage', 'Usage'],
   ['keys', 'Keys'],
-  ['looks', 'Appearance'],
+  ['looks', 'This page'],
 ] as const;
 
 export function SettingsPage({ tab }: { tab: string }) {
@@ -28,7 +32,7 @@ export function SettingsPage({ tab }: { tab: string }) {
             </a>
           ))}
         </nav>
-        {title === 'Usage' ? <UsageCharts /> : title === 'Keys' ? <Keys /> : title === 'Appearance' ? <Looks /> : <Models />}
+        {title === 'Usage' ? <UsageCharts /> : title === 'Keys' ? <Keys /> : title === 'This page' ? <Looks /> : <Models />}
       </div>
     </div>
   );
@@ -51,6 +55,7 @@ function Looks() {
     ['dark', 'Dark'],
   ];
   return (
+    <>
     <Section title="Appearance">
       <fieldset class="choices">
         <legend class="hint">Theme</legend>
@@ -66,5 +71,28 @@ function Looks() {
         {me.value?.user ? ` · ${me.value.user}` : ''}
       </p>
     </Section>
+    <Section title="Import a conversation" lead="What was exported as JSON, here or on another server.">
+      <label class="button">
+        <input
+          type="file"
+          class="unseen"
+          accept=".json,application/json"
+          onChange={(event) => {
+            const file = event.currentTarget.files?.[0];
+            if (file) void takeIn(file);
+            event.currentTarget.value = '';
+          }}
+        />
+        Choose a file
+      </label>
+    </Section>
+    </>
   );
+}
+
+async function takeIn(file: File): Promise<void> {
+  const made = await attempt(async () => post<Heading>('/api/conversations/import', JSON.parse(await file.text())));
+  if (!made) return;
+  go({ at: 'chat', id: made.id });
+  await refresh();
 }

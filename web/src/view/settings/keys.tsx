@@ -1,19 +1,14 @@
-/** Keys for programs and people. A key is shown once, when it is made. */
+/** Keys for programs and people. A key's secret is shown once, when it is made. */
 
 import { signal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
-import { get, post, remove } from '../../api';
+import { get, patch, post, remove } from '../../api';
+import type { Key, Limits } from '../../contract';
+import { me } from '../../state/me';
 import { attempt } from '../../state/notices';
 import { copyText } from '../../text/code';
+import { number } from '../../text/words';
 import { Section } from './index';
-
-interface Key {
-  id: string;
-  name: string;
-  prefix?: string | null;
-  created?: string | null;
-  last_used?: string | null;
-}
 
 const keys = signal<Key[] | null>(null);
 const made = signal<string | null>(null);
@@ -23,9 +18,16 @@ async function load(): Promise<void> {
   if (said) keys.value = said.keys;
 }
 
-async function make(name: string): Promise<void> {
-  const said = await attempt(() => post<{ key: string }>('/api/keys', { name }));
-  if (said) made.value = said.key;
+async function make(form: FormData): Promise<void> {
+  const text = (name: string): string => String(form.get(name) ?? '').trim();
+  const body = {
+    name: text('name'),
+    ...(text('user') && { user: text('user') }),
+    ...(form.has('admin') && { scopes: ['admin'] }),
+    ...(text('month') && { limits: { tokens_per_month: Number(text('month')) } }),
+  };
+  const said = await attempt(() => post<{ secret: string }>('/api/keys', body));
+  if (said) made.value = said.secret;
   await load();
 }
 
@@ -35,52 +37,125 @@ async function revoke(key: Key): Promise<void> {
   await load();
 }
 
-const day = (moment: string | null | undefined): string => (moment ? new Date(moment).toLocaleDateString('en', { dateStyle: 'medium' }) : 'never');
+async function limit(key: Key, monthly: string): Promise<void> {
+  const tokens = monthly ? Number(monthly) : null;
+  if (tokens === key.limits.tokens_per_month) return;
+  await attempt(() => patch(`/api/keys/${encodeURIComponent(key.id)}`, { ...key.limits, tokens_per_month: tokens }));
+  await load();
+}
+
+const day = (moment: string): string => new Date(moment).toLocaleDateString('en', { dateStyle: 'medium' });
 
 export function Keys() {
   useEffect(() => {
     made.value = null;
-    void load();
-  }, []);
+    if (me.value?.is_admin !== false) void load();
+  }, [me.value?.is_admin]);
+  if (me.value?.is_admin === false)
+    return (
+      <Section title="Keys">
+        <p class="hint">An administrator of this server makes and revokes keys.</p>
+      </Section>
+    );
   return (
-    <Section title="Keys" lead="Any client that speaks OpenAI's API uses one as its API key, with this server's address and /v1.">
-      {made.value && (
-        <div class="made" role="status">
-          <p>This key is shown once. Keep it where passwords are kept.</p>
-          <div class="row">
-            <code class="grow">{made.value}</code>
-            <button type="button" class="button small" onClick={() => void copyText(made.value ?? '')}>
-              Copy
-            </button>
-          </div>
-        </div>
+    <>
+      <Section title="Keys" lead="Any client that speaks OpenAI's API takes one as its API key, with this server's address and /v1.">
+        {made.value && <Made secret={made.value} />}
+        <ul class="rows">
+          {keys.value?.map((key) => (
+            <Row key={key.id} it={key} />
+          ))}
+        </ul>
+        {keys.value?.length === 0 && <p class="hint">None yet. On this machine alone, none is needed.</p>}
+      </Section>
+      <MakeOne />
+    </>
+  );
+}
+
+function Made({ secret }: { secret: string }) {
+  return (
+    <div class="made" role="status">
+      <p>This key is shown once. Keep it where passwords are kept.</p>
+      <div class="row">
+        <code class="grow">{secret}</code>
+        <button type="button" class="button small" onClick={() => void copyText(secret)}>
+          Copy
+        </button>
+      </div>
+    </div>
+  );
+}
+
+function Row({ it }: { it: Key }) {
+  const about = [it.workspace, it.user, it.scopes.includes('admin') ? 'administrator' : null, `made ${day(it.created)}`, it.expires && `until ${day(it.expires)}`, limitWords(it.limits)];
+  const isLive = it.state === 'active';
+  return (
+    <li>
+      <span class="grow">
+        <strong>{it.name}</strong>
+        {!isLive && <span class="badge quiet">{it.state}</span>}
+        <span class="hint block">{about.filter(Boolean).join(' · ')}</span>
+      </span>
+      {isLive && (
+        <>
+          <input
+            class="short"
+            type="number"
+            min={1}
+            step={1}
+            aria-label={`Tokens a month for ${it.name}`}
+            placeholder="no limit"
+            title="Tokens a month"
+            value={it.limits.tokens_per_month ?? ''}
+            onChange={(event) => event.currentTarget.reportValidity() && void limit(it, event.currentTarget.value)}
+          />
+          <button type="button" class="button small" aria-label={`Revoke ${it.name}`} onClick={() => void revoke(it)}>
+            Revoke
+          </button>
+        </>
       )}
-      <ul class="rows">
-        {keys.value?.map((key) => (
-          <li key={key.id}>
-            <span class="grow">
-              <strong>{key.name}</strong> {key.prefix && <code>{key.prefix}…</code>}
-              <span class="hint block">
-                made {day(key.created)} · last used {day(key.last_used)}
-              </span>
-            </span>
-            <button type="button" class="button small" aria-label={`Revoke ${key.name}`} onClick={() => void revoke(key)}>
-              Revoke
-            </button>
-          </li>
-        ))}
-      </ul>
-      {keys.value?.length === 0 && <p class="hint">None yet.</p>}
+    </li>
+  );
+}
+
+function limitWords(limits: Limits): string | null {
+  const words = [
+    limits.requests_per_minute && `${number(limits.requests_per_minute)} requests a minute`,
+    limits.tokens_per_minute && `${number(limits.tokens_per_minute)} tokens a minute`,
+    limits.concurrency && `${number(limits.concurrency)} at once`,
+  ].filter(Boolean);
+  return words.length ? words.join(', ') : null;
+}
+
+function MakeOne() {
+  return (
+    <Section title="Make a key">
       <form
-        class="row"
+        class="grid"
         onSubmit={(event) => {
           event.preventDefault();
-          const name = String(new FormData(event.currentTarget).get('name') ?? '').trim();
-          event.currentTarget.reset();
-          if (name) void make(name);
+          const form = event.currentTarget;
+          void make(new FormData(form)).then(() => form.reset());
         }}
       >
-        <input name="name" class="grow" aria-label="What the key is for" placeholder="What it is for" required />
+        <label class="field">
+          <span>What it is for</span>
+          <input name="name" required maxLength={100} autocomplete="off" />
+        </label>
+        <label class="field">
+          <span>Whose it is (may stay empty)</span>
+          <input name="user" maxLength={100} autocomplete="off" />
+        </label>
+        <label class="field">
+          <span>Tokens a month (empty: no limit)</span>
+          <input name="month" type="number" min={1} step={1} />
+        </label>
+        <label class="choices">
+          <span>
+            <input type="checkbox" name="admin" /> For an administrator
+          </span>
+        </label>
         <button type="submit" class="button primary">
           Make a key
         </button>

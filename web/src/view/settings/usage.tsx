@@ -1,85 +1,85 @@
-/** What was spent, by day: bars that are a table to whoever cannot see them. */
+/** What was spent: bars that are a table to whoever cannot see them. */
 
 import { signal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import { get } from '../../api';
+import type { UsageRow } from '../../contract';
+import { me } from '../../state/me';
 import { attempt } from '../../state/notices';
-import { number } from '../../text/words';
+import { number, seconds } from '../../text/words';
 import { Section } from './index';
 
-type Group = Record<string, unknown>;
-
-interface Bar {
-  label: string;
-  tokens: number;
-  requests: number;
-}
-
 const DAYS = 30;
-const byDay = signal<Bar[] | null>(null);
-const byModel = signal<Bar[] | null>(null);
+const GROUPS = [
+  ['day', 'Day'],
+  ['model', 'Model'],
+  ['key', 'Key'],
+  ['user', 'User'],
+  ['workspace', 'Workspace'],
+] as const;
 
-async function load(): Promise<void> {
-  const since = new Date(Date.now() - DAYS * 864e5).toISOString().slice(0, 10);
-  const ask = async (by: string): Promise<Bar[] | null> => {
-    const said = await attempt(() => get<Group>(`/api/usage?by=${by}&since=${since}`));
-    const rows = said?.['usage'] ?? said?.['rows'];
-    return Array.isArray(rows) ? (rows as Group[]).map((row) => bar(row, by)) : null;
-  };
-  byDay.value = await ask('day');
-  byModel.value = await ask('model');
-}
+type Group = (typeof GROUPS)[number][0];
+const by = signal<Group>('day');
+const rows = signal<UsageRow[] | null>(null);
 
-function bar(row: Group, by: string): Bar {
-  const count = (...names: string[]): number => Number(names.map((name) => row[name]).find((value) => typeof value === 'number') ?? 0);
-  const spent = count('prompt_tokens') + count('thinking_tokens') + count('answer_tokens') + count('probe_tokens') + count('discarded_tokens');
-  return {
-    label: String(row[by] ?? row['key'] ?? row['group'] ?? ''),
-    tokens: count('total_tokens', 'tokens') || count('prompt_tokens') + count('completion_tokens') || spent,
-    requests: count('requests', 'n_requests', 'n'),
-  };
+async function load(group: Group): Promise<void> {
+  by.value = group;
+  const since = new Date(Date.now() - DAYS * 864e5).toISOString();
+  const said = await attempt(() => get<{ rows: UsageRow[] }>(`/api/usage?by=${group}&since=${encodeURIComponent(since)}`));
+  if (by.value === group && said) rows.value = said.rows;
 }
 
 export function UsageCharts() {
-  useEffect(() => void load(), []);
+  useEffect(() => void load(by.peek()), []);
+  const groups = me.value?.is_admin ? GROUPS : GROUPS.slice(0, 2);
   return (
-    <>
-      <Section title="Usage by day" lead={`Tokens of the last ${DAYS} days, questions included.`}>
-        <Chart bars={byDay.value} first="Day" />
-      </Section>
-      <Section title="Usage by model">
-        <Chart bars={byModel.value} first="Model" />
-      </Section>
-    </>
+    <Section title="Usage" lead={`Tokens of the last ${DAYS} days, questions included${me.value?.is_admin ? '' : ', with your key'}.`}>
+      <fieldset class="choices">
+        <legend class="unseen">Sums by</legend>
+        {groups.map(([name, label]) => (
+          <label key={name}>
+            <input type="radio" name="by" checked={by.value === name} onChange={() => void load(name)} /> {label}
+          </label>
+        ))}
+      </fieldset>
+      <Chart rows={rows.value} first={GROUPS.find(([name]) => name === by.value)![1]} />
+    </Section>
   );
 }
 
-function Chart({ bars, first }: { bars: Bar[] | null; first: string }) {
-  if (!bars?.length) return <p class="hint">{bars ? 'Nothing was asked yet.' : 'Looking…'}</p>;
-  const most = Math.max(1, ...bars.map((one) => one.tokens));
+function Chart({ rows: shown, first }: { rows: UsageRow[] | null; first: string }) {
+  if (!shown?.length) return <p class="hint">{shown ? 'Nothing was asked yet.' : 'Looking…'}</p>;
+  const most = Math.max(1, ...shown.map((row) => row.total_tokens));
+  const isPriced = shown.some((row) => row.cost !== null);
   return (
-    <table class="usage">
-      <thead>
-        <tr>
-          <th scope="col">{first}</th>
-          <th scope="col">Tokens</th>
-          <th scope="col">Requests</th>
-        </tr>
-      </thead>
-      <tbody>
-        {bars.map((one) => (
-          <tr key={one.label}>
-            <th scope="row">{one.label}</th>
-            <td>
-              <span class="usage-bar" aria-hidden="true">
-                <span style={{ transform: `scaleX(${one.tokens / most})` }} />
-              </span>
-              {number(one.tokens)}
-            </td>
-            <td>{number(one.requests)}</td>
+    <div class="wide-table" tabIndex={0} role="group" aria-label="Usage">
+      <table class="usage">
+        <thead>
+          <tr>
+            <th scope="col">{first}</th>
+            <th scope="col">Tokens</th>
+            <th scope="col">Requests</th>
+            <th scope="col">Time</th>
+            {isPriced && <th scope="col">Cost</th>}
           </tr>
-        ))}
-      </tbody>
-    </table>
+        </thead>
+        <tbody>
+          {shown.map((row) => (
+            <tr key={row.id}>
+              <th scope="row">{row.name || row.id || 'This machine'}</th>
+              <td>
+                <span class="usage-bar" aria-hidden="true">
+                  <span style={{ transform: `scaleX(${row.total_tokens / most})` }} />
+                </span>
+                {number(row.total_tokens)}
+              </td>
+              <td>{number(row.n_requests)}</td>
+              <td>{seconds(row.seconds)}</td>
+              {isPriced && <td>{row.cost ?? '–'}</td>}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
   );
 }
