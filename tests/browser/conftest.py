@@ -25,8 +25,9 @@ ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 expect.set_options(timeout=15_000)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Playwright runs an event loop in this thread as long as it is open: not beyond a module."""
     found = shutil.which("chromium") or shutil.which("google-chrome")
     if found is None:
         if os.environ.get("BETHINK_TEST_BROWSER") == "required":
