@@ -106,6 +106,7 @@ class Pending:
             status=record.outcome if not isinstance(error, BethinkError) else f"failed:{error.code}",
             finished_us=time.time_ns() // 1000,
             input_tokens=used.prompt_tokens,
+            cached_tokens=min(used.cached_tokens, used.prompt_tokens),
             thinking_tokens=used.thinking_tokens,
             answer_tokens=used.answer_tokens,
             probe_tokens=used.probe_tokens,

@@ -12,7 +12,7 @@ import pydantic_core
 from pydantic import Field
 
 from bethink.server.asks import Ask, BadField
-from bethink.server.bodies import Strict, read_body
+from bethink.server.bodies import Listed, Strict, read_body
 from bethink.server.drawing import TopK, TopP
 from bethink.server.history import ending
 from bethink.server.knobs import EFFORT_OF, Knobs, Level, Wish, refuse_inline, thinking_of
@@ -38,7 +38,7 @@ class TextBlock(Strict):
     type: Literal["text"]
     text: str
     cache_control: CacheControl | None = None
-    citations: list[Any] | None = None
+    citations: Listed[Any] | None = None
 
 
 class ThinkingBlock(Strict):
@@ -64,7 +64,7 @@ class ToolUseBlock(Strict):
 class ToolResultBlock(Strict):
     type: Literal["tool_result"]
     tool_use_id: str
-    content: str | list[TextBlock] | None = None
+    content: str | Listed[TextBlock] | None = None
     is_error: bool | None = None
     cache_control: CacheControl | None = None
 
@@ -76,7 +76,7 @@ Block = Annotated[
 
 class Turn(Strict):
     role: Literal["user", "assistant"]
-    content: str | list[Block]
+    content: str | Listed[Block]
 
 
 class ToolSpec(Strict):
@@ -114,8 +114,8 @@ class CountBody(Knobs):
 
     model: str = ""
     messages: Annotated[list[Turn], Field(min_length=1, fail_fast=True)]
-    system: str | list[TextBlock] | None = None
-    tools: list[ToolSpec] | None = None
+    system: str | Listed[TextBlock] | None = None
+    tools: Listed[ToolSpec] | None = None
     tool_choice: ToolChoice | None = None
     output_config: OutputConfig | None = None
     output_format: OutputFormat | None = None
@@ -128,7 +128,7 @@ class MessagesBody(CountBody):
     temperature: Annotated[float, Field(ge=0, le=5)] | None = None
     top_p: TopP | None = None
     top_k: TopK | None = None
-    stop_sequences: list[str] | None = None
+    stop_sequences: Listed[str] | None = None
     # no dialect of Anthropic's knows a seed; it is taken all the same
     seed: int | None = None
     # labels

@@ -121,7 +121,11 @@ def batches_in(home: Path, service: Service, dialects: Dialects) -> Batches:
 
 
 def _routes(service: Service, dialects: Dialects, metrics: Metrics) -> list[Route]:
-    async def show_metrics(_: Http) -> Response:
+    async def show_metrics(http: Http) -> Response:
+        try:
+            Record.of(http).asker.require("admin")
+        except BethinkError as error:
+            return json_response(openai_error(error), status=error.http_status)
         return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     asking = {path: _asking(service, dialect, prefix) for path, dialect, prefix in dialects}

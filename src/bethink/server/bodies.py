@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import pydantic_core
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from bethink.errors import UsageError
@@ -20,6 +20,9 @@ from bethink.server.asks import BadField
 Body = TypeVar("Body", bound=BaseModel)
 MAX_STOPS = 16
 MAX_NAME = 80
+Item = TypeVar("Item")
+Listed = Annotated[list[Item], Field(fail_fast=True)]
+"""A list in a body: the first item that is wrong is enough, and a million of them would be a million errors."""
 _THOUGHT = re.compile(r"\s*<think>(.*?)</think>\s*", re.DOTALL)
 _MEDIA = re.compile(r"(image|audio|video|file|document)", re.IGNORECASE)
 

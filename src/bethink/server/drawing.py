@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from bethink.server.asks import BadField
-from bethink.server.bodies import Strict, one_of, stops
+from bethink.server.bodies import Listed, Strict, one_of, stops
 from bethink.types import Drawing
 
 MAX_TOP_LOGPROBS = 20
@@ -32,7 +32,7 @@ class Draws(Strict):
     repetition_penalty: Repetition | None = None
     repeat_penalty: Repetition | None = None
     seed: int | None = None
-    stop: str | list[str] | None = None
+    stop: str | Listed[str] | None = None
     logit_bias: dict[str, float] | None = None
 
 

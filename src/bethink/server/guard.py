@@ -183,7 +183,7 @@ class Guard:
 def _preflight(wanted: str) -> dict[str, str]:
     """What a page of an allowed site may do: all that our routes do, with the headers that its client sends."""
     return {
-        "access-control-allow-methods": "GET, POST, DELETE",
+        "access-control-allow-methods": "GET, POST, PATCH, DELETE",
         "access-control-allow-headers": wanted if HEADER_NAMES.fullmatch(wanted) else "content-type, authorization",
         "access-control-allow-private-network": "true",
         "access-control-max-age": "600",

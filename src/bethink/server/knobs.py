@@ -63,13 +63,14 @@ class CustomParams(Strict):
 
 
 class Ours(Strict):
-    """What no dialect has. `events` asks a stream for the progress of votes and closings."""
+    """What no dialect has. A `check` by a command of the client's own would run it on this machine: there is none.
+    `events` asks a stream for the progress of votes and closings."""
 
     budget: Budget | None = None
     effort: Level | None = None
     within_s: Annotated[float, Field(gt=0, le=86400)] | None = None
     paths: Annotated[int, Field(ge=1, le=256)] | None = None
-    check: str | None = None
+    check: Literal["auto", "none", "math", "code", "schema"] | None = None
     tests: str | None = None
     answer_reserve: Annotated[int, Field(ge=1)] | None = None
     thought: str | None = None

@@ -122,6 +122,8 @@ def _why_key(choices: Choices, *, is_local: bool) -> str:
         return "an address that others can reach"
     if choices.trusts_proxy:
         return "--trust-proxy, behind which anybody may be,"
+    if choices.hosts:
+        return "--allow-host, a name under which others may come,"
     return "--require-key" if choices.requires_key else ""
 
 

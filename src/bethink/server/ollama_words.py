@@ -17,7 +17,7 @@ from pydantic import Field
 
 from bethink.errors import BethinkError
 from bethink.server.asks import BadField, Envelope
-from bethink.server.bodies import Strict, stops
+from bethink.server.bodies import Listed, Strict, stops
 from bethink.server.drawing import MAX_TOP_LOGPROBS, MinP, Penalty, Repetition, TopK, TopP, drawn, wanted_logprobs
 from bethink.server.extension import extension, progress
 from bethink.server.knobs import Knobs
@@ -49,7 +49,7 @@ class Options(Strict):
     top_p: TopP | None = None
     min_p: MinP | None = None
     seed: int | None = None
-    stop: str | list[str] | None = None
+    stop: str | Listed[str] | None = None
     repeat_penalty: Repetition | None = None
     presence_penalty: Penalty | None = None
     frequency_penalty: Penalty | None = None

@@ -9,7 +9,7 @@ from bethink.errors import BethinkError
 from bethink.server.asks import BadField
 from bethink.types import Result, TokenLogprob
 
-CUT = frozenset({"length", "deadline", "loop"})
+CUT = frozenset({"length", "deadline", "loop", "user"})
 """Why an answer ended in its middle. Dialects have one word for it, `length`; which of them it was stands under
 `bethink`."""
 IMPOSSIBLE = -9999.0

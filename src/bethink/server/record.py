@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from starlette.requests import Request as Http
 
+from bethink.errors import Unauthorized
 from bethink.server.accounts.values import Principal
 from bethink.types import Usage
 
@@ -56,12 +57,22 @@ class Record:
         """The record of the request that a route answers."""
         return http.state.record
 
+    @property
+    def asker(self) -> Principal:
+        """Who was let in. Raises: Unauthorized: nobody looked, so nobody was."""
+        if self.principal is None:
+            raise Unauthorized("nobody was let in here", "this is a fault of bethink: please report it")
+        return self.principal
+
     def seconds(self) -> float:
         return time.monotonic() - self.began
 
 
 def added(usages: Sequence[Usage]) -> Usage:
-    """What several choices of one request used. The prompt counts once, as it was read once."""
+    """What several choices of one request used. The prompt and what was cached of it count once, as it was read
+    once."""
     summed = {f.name: sum(getattr(usage, f.name) for usage in usages) for f in fields(Usage)}
-    once = {"prompt_tokens": max((usage.prompt_tokens for usage in usages), default=0)}
+    once = {
+        name: max((getattr(usage, name) for usage in usages), default=0) for name in ("prompt_tokens", "cached_tokens")
+    }
     return Usage(**{**summed, **once})

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag
 
 from bethink.server.asks import BadField
-from bethink.server.bodies import Strict, split_thought
+from bethink.server.bodies import Listed, Strict, split_thought
 from bethink.server.drawing import MAX_TOP_LOGPROBS, Draws
 from bethink.server.knobs import Knobs
 from bethink.server.tools import Name, arguments_of
@@ -35,14 +35,14 @@ REFUSED = {
 class InputText(Strict):
     type: Literal["input_text", "output_text", "text"]
     text: str
-    annotations: list[Any] | None = None
-    logprobs: list[Any] | None = None
+    annotations: Listed[Any] | None = None
+    logprobs: Listed[Any] | None = None
 
 
 class MessageItem(Strict):
     type: Literal["message"] = "message"
     role: Literal["user", "assistant", "system", "developer"]
-    content: str | list[InputText]
+    content: str | Listed[InputText]
     id: str | None = None
     status: Status | None = None
     phase: Literal["commentary", "final_answer"] | None = None
@@ -61,8 +61,8 @@ class ReasoningText(Strict):
 class ReasoningItem(Strict):
     type: Literal["reasoning"]
     id: str | None = None
-    summary: list[SummaryText] | None = None
-    content: list[ReasoningText] | None = None
+    summary: Listed[SummaryText] | None = None
+    content: Listed[ReasoningText] | None = None
     encrypted_content: str | None = None
     status: Status | None = None
 
@@ -79,7 +79,7 @@ class CallItem(Strict):
 class OutputItem(Strict):
     type: Literal["function_call_output"]
     call_id: str
-    output: str | list[InputText]
+    output: str | Listed[InputText]
     id: str | None = None
     status: Status | None = None
 
@@ -135,12 +135,12 @@ class ResponsesBody(Knobs, Draws):
     instructions: str | None = None
     max_output_tokens: Annotated[int, Field(ge=1)] | None = None
     text: TextConfig | None = None
-    tools: list[ToolSpec] | None = None
+    tools: Listed[ToolSpec] | None = None
     tool_choice: Literal["none", "auto", "required"] | ChosenTool | None = None
     parallel_tool_calls: bool | None = None
     previous_response_id: str | None = None
     store: bool | None = None
-    include: list[Literal["reasoning.encrypted_content", "message.output_text.logprobs"]] | None = None
+    include: Listed[Literal["reasoning.encrypted_content", "message.output_text.logprobs"]] | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = None

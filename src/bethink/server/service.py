@@ -20,13 +20,13 @@ from starlette.requests import Request as Http
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from bethink.errors import BethinkError, Delayed, Unauthorized
+from bethink.errors import BethinkError, Delayed, Unauthorized, UnknownModel
 from bethink.model import Model
 from bethink.run import Run
-from bethink.server.accounts import LOCAL, Principal
+from bethink.server.accounts import Principal
 from bethink.server.admission import Admission
 from bethink.server.answering import Answering, Running, Tell, begun, run
-from bethink.server.asks import OWNER, Ask, Dialect, Envelope, Teller
+from bethink.server.asks import OWNER, Ask, BadField, Dialect, Envelope, Teller
 from bethink.server.limits import ClientGone, Limits, read_limited
 from bethink.server.listening import Stopping
 from bethink.server.outbox import Outbox
@@ -77,7 +77,7 @@ class Service:
         """Serve one request in `dialect`. Its id begins with `prefix`."""
         record = Record.of(http)
         record.id, record.dialect = new_id(prefix), dialect.name
-        OWNER.set((record.principal or LOCAL).workspace_id)
+        OWNER.set(record.asker.workspace_id)
         try:
             ask, known = dialect.read(await read_limited(http, self.limits))
             answering = self.begin(ask, record)
@@ -93,13 +93,20 @@ class Service:
     def begin(self, ask: Ask, record: Record, *, is_low: bool = False) -> Answering:
         """What is to run, named and allowed. Nothing runs yet.
 
-        Raises: UnknownModel, ModelNotAllowed, ScopeMissing, Draining.
+        Raises: UnknownModel, ModelNotAllowed, ScopeMissing, Draining; BadField: it would run what the client wrote.
         """
         if self.stopping.is_draining:
             raise Draining("this server is stopping", "ask again in a moment", retry_after_s=DRAIN_RETRY_S)
-        who = record.principal or LOCAL
+        who = record.asker
         who.require("batches" if is_low else "inference")
-        record.model = self.pool.resolve(ask.model)
+        if isinstance(ask.request, Request):
+            refuse_commands(ask.request)
+        try:
+            record.model = self.pool.resolve(ask.model)
+        except UnknownModel as error:
+            if who.models is None:
+                raise
+            raise UnknownModel(str(error), "this key may use: " + ", ".join(sorted(who.models))) from None
         who.require_model(record.model)
         return Answering(ask, record.model, who, record, is_low=is_low)
 
@@ -138,6 +145,7 @@ class Service:
         with self.running.listed(answering):
             async with self._held(answering) as model:
                 request = request_of(model)
+                refuse_commands(request)
                 answering.ask = replace(answering.ask, request=request, n=1)
                 (run,) = await begun(answering, model)
                 assert isinstance(run, Run)
@@ -278,6 +286,15 @@ class Stream(Response):
 async def _until_gone(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+def refuse_commands(request: Request) -> None:
+    """No request from outside runs a command, or a program without a sandbox, whatever dialect or batch it came in.
+
+    Raises: BadField.
+    """
+    if request.check.startswith("cmd") or request.unsafe_local:
+        raise BadField("check", "a server runs no commands of its clients", "auto, none, math, code or schema")
 
 
 def error_response(dialect: Dialect, error: BethinkError) -> Response:

@@ -55,8 +55,9 @@ def efforts() -> dict[str, Spend]:
 
 
 _ASKS_FOR_VALUE = re.compile(
-    r"how (many|much|long|old|far|tall|fast|often|likely)|what (is|are|was|will be)\b.*\d|calculate|compute|solve|"
-    r"evaluate|simplify|find (the|all|x|y|n)\b|probability|percent|\bsum\b|\bproduct\b|\bremainder\b|多少|几|计算|求",
+    r"how (many|much|long|old|far|tall|fast|often|likely)|what (is|are|was|will be)\b.{0,200}\d|calculate|compute|"
+    r"solve|evaluate|simplify|find (the|all|x|y|n)\b|probability|percent|\bsum\b|\bproduct\b|\bremainder\b|"
+    r"多少|几|计算|求",
     re.IGNORECASE,
 )
 _CHOICES = re.compile(r"(?:^|\n)\s*\(?A[).:].*?(?:\n|\s)\(?B[).:]", re.DOTALL)

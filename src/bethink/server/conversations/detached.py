@@ -219,7 +219,8 @@ class Detached:
         try:
             outcome = await self._outcome(answer)
         except asyncio.CancelledError:
-            if answer.wants_stop and (task := asyncio.current_task()) is not None:
+            is_stopped = answer.wants_stop or self._is_stopped_elsewhere(answer)
+            if is_stopped and (task := asyncio.current_task()) is not None:
                 task.uncancel()  # it was stopped before its turn came
                 outcome = Outcome("stopped")
         finally:
@@ -229,6 +230,10 @@ class Detached:
             await asyncio.to_thread(self._write, answer, pydantic_core.to_json(answer.kept()))
         else:
             await self._settle(answer, outcome)
+
+    def _is_stopped_elsewhere(self, answer: Answer) -> bool:
+        """By the call that stops any request by its id; a server that ends stops all of them, which means nothing."""
+        return answer.answering is not None and answer.answering.is_stopped and not self.runs.is_draining
 
     async def _settle(self, answer: Answer, outcome: Outcome) -> None:
         try:

@@ -40,8 +40,8 @@ class Runs:
         self.service.begin(Ask(model, Request(())), record)
 
     def answering(self, pending: Pending, request: Request, *, n_attempts: int) -> Answering:
-        """An attempt at an answer, named and allowed. A page's answers are kept with its conversations, so their traces
-        are, too, until the conversation is deleted.
+        """An attempt at an answer, named and allowed. Its trace is kept where the workspace keeps what is written, and
+        on the asker's own machine, until the conversation is deleted.
 
         Raises: UnknownModel, ModelNotAllowed, ScopeMissing, Draining, UnknownKey, RevokedKey, ExpiredKey.
         """
@@ -49,7 +49,8 @@ class Runs:
         record = Record(id=name, dialect=DIALECT, principal=self._principal(pending.key_id), is_streamed=True)
         settings = pending.node.settings
         answering = self.service.begin(Ask((settings.model if settings else None) or "", request), record)
-        answering.principal = replace(answering.principal, logs_content=True)
+        if answering.principal.is_local:
+            answering.principal = replace(answering.principal, logs_content=True)
         return answering
 
     @contextlib.asynccontextmanager

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from bethink.errors import BethinkError, UsageError
-from bethink.server.accounts import LOCAL, Principal
+from bethink.server.accounts import Principal
 from bethink.server.asks import BadField
 from bethink.server.batches.runner import Batches
 from bethink.server.batches.store import Batch
@@ -158,7 +158,7 @@ def _id(http: Http) -> str:
 def _route(answer: Answer) -> Callable[[Http], Awaitable[Response]]:
     async def route(http: Http) -> Response:
         record = Record.of(http)
-        who = record.principal or LOCAL
+        who = record.asker
         try:
             who.require("batches")
             return await answer(http, who)

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.types import Message, Receive
 
 from bethink.errors import BethinkError
-from bethink.server.accounts import LOCAL, Principal
+from bethink.server.accounts import Principal
 from bethink.server.asks import BadField
 from bethink.server.bodies import Strict, read_body
 from bethink.server.cards import Card
@@ -116,6 +116,7 @@ async def _load(service: Service, who: Principal, given: dict[str, Any]) -> Resp
     reason = "load"
     if keep_s == 0:
         reason = "unload"
+        who.require("admin")
         if name in service.pool.kept:
             raise BadField("keep_alive", f"{name} is kept in memory by who runs this server", "leave keep_alive away")
         await service.pool.unload(name)
@@ -151,7 +152,7 @@ def _again(body: bytes, receive: Receive) -> Receive:
 
 
 def _who(http: Http) -> Principal:
-    return Record.of(http).principal or LOCAL
+    return Record.of(http).asker
 
 
 def _service(http: Http) -> Service:

@@ -10,7 +10,6 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from bethink.errors import BethinkError
-from bethink.server.accounts import LOCAL
 from bethink.server.asks import BadField
 from bethink.server.openai_words import openai_error
 from bethink.server.record import Record
@@ -55,7 +54,7 @@ def response_routes(store: ResponseStore) -> list[Route]:
 
 def _owner(http: Http) -> str:
     """Raises: ScopeMissing."""
-    who = Record.of(http).principal or LOCAL
+    who = Record.of(http).asker
     who.require("inference")
     return who.workspace_id
 

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from bethink.errors import BethinkError
 from bethink.server.asks import MAX_CHOICES, Ask, BadField, Envelope, sse
-from bethink.server.bodies import Strict, one_of, read_body, split_thought
+from bethink.server.bodies import Listed, Strict, one_of, read_body, split_thought
 from bethink.server.drawing import MAX_TOP_LOGPROBS, Draws, drawing_of, wanted_logprobs
 from bethink.server.extension import extension, progress
 from bethink.server.history import ending
@@ -56,16 +56,16 @@ class HistoryCall(Strict):
 
 class ChatMessage(Strict):
     role: Literal["system", "developer", "user", "assistant", "tool"]
-    content: str | list[TextPart] | None = None
+    content: str | Listed[TextPart] | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
-    tool_calls: list[HistoryCall] | None = None
+    tool_calls: Listed[HistoryCall] | None = None
     tool_call_id: str | None = None
     # what clients send back of an answer, or as labels
     name: str | None = None
     refusal: None = None
     audio: None = None
-    annotations: list[Any] | None = None
+    annotations: Listed[Any] | None = None
     function_call: None = None
 
 
@@ -103,7 +103,7 @@ class ChosenTool(Strict):
 class ChatBody(Knobs, Draws):
     model: str = ""
     messages: Annotated[list[ChatMessage], Field(min_length=1, fail_fast=True)]
-    stream: bool = False
+    stream: bool | None = None
     stream_options: StreamOptions | None = None
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
@@ -111,7 +111,7 @@ class ChatBody(Knobs, Draws):
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = None
     response_format: ResponseFormat | None = None
-    tools: list[ToolSpec] | None = None
+    tools: Listed[ToolSpec] | None = None
     tool_choice: Literal["none", "auto", "required"] | ChosenTool | None = None
     parallel_tool_calls: bool | None = None
     # labels: they change no answer, so there is nothing to honour
@@ -121,7 +121,7 @@ class ChatBody(Knobs, Draws):
     metadata: dict[str, str] | None = None
     service_tier: Literal["auto", "default"] | None = None
     store: Literal[False] | None = None
-    modalities: list[Literal["text"]] | None = None
+    modalities: Listed[Literal["text"]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ class Chat:
             parallel_tool_calls=given.parallel_tool_calls is not False,
             **settled,
         )
-        return Ask(given.model, request, n=given.n or 1, is_streamed=given.stream), given
+        return Ask(given.model, request, n=given.n or 1, is_streamed=bool(given.stream)), given
 
     def teller(self, known: ChatBody, envelope: Envelope) -> ChatTeller:
         return ChatTeller(known, envelope)

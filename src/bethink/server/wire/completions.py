@@ -13,7 +13,7 @@ from pydantic import Field
 
 from bethink.errors import BethinkError
 from bethink.server.asks import MAX_CHOICES, Ask, BadField, Envelope, sse
-from bethink.server.bodies import Strict, read_body
+from bethink.server.bodies import Listed, Strict, read_body
 from bethink.server.drawing import Draws, drawing_of
 from bethink.server.openai_words import IMPOSSIBLE, finish_reason, openai_error, usage
 from bethink.server.telling import Answer, Part
@@ -34,7 +34,7 @@ class CompletionOurs(Strict):
 
 class CompletionBody(Draws):
     model: str = ""
-    prompt: str | list[str] | list[int] | list[list[int]]
+    prompt: str | Listed[str] | Listed[int] | Listed[Listed[int]]
     suffix: str | None = None
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     n: Annotated[int, Field(ge=1, le=MAX_CHOICES)] | None = None

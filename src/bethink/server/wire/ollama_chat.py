@@ -15,7 +15,7 @@ from pydantic import Field
 
 from bethink.errors import BethinkError
 from bethink.server.asks import Ask, BadField, Envelope
-from bethink.server.bodies import Strict, read_body, split_thought
+from bethink.server.bodies import Listed, Strict, read_body, split_thought
 from bethink.server.history import ending
 from bethink.server.knobs import refuse_inline, shows_thought, thinking_of
 from bethink.server.ollama_words import (
@@ -53,8 +53,8 @@ class Turn(Strict):
     role: Literal["system", "user", "assistant", "tool"]
     content: str | None = None
     thinking: str | None = None
-    images: list[str] | None = None
-    tool_calls: list[HistoryCall] | None = None
+    images: Listed[str] | None = None
+    tool_calls: Listed[HistoryCall] | None = None
     tool_name: str | None = None
     tool_call_id: str | None = None
     name: str | None = None
@@ -67,7 +67,7 @@ class ToolSpec(Strict):
 
 class ChatBody(OllamaBody):
     messages: Annotated[list[Turn], Field(min_length=1, fail_fast=True)]
-    tools: list[ToolSpec] | None = None
+    tools: Listed[ToolSpec] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 from bethink.errors import BethinkError
 from bethink.server.asks import Ask, BadField, Envelope
-from bethink.server.bodies import read_body
+from bethink.server.bodies import Listed, read_body
 from bethink.server.knobs import Knobs, refuse_inline, shows_thought, thinking_of
 from bethink.server.ollama_words import (
     NDJSON,
@@ -36,7 +36,7 @@ class GenerateBody(OllamaBody):
     suffix: str | None = None
     system: str | None = None
     raw: bool | None = None
-    images: list[str] | None = None
+    images: Listed[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

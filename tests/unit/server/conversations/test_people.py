@@ -12,6 +12,7 @@ import pytest
 
 from bethink.config import Settings
 from bethink.server.accounts import Accounts
+from bethink.server.accounts.values import DEFAULT_WORKSPACE
 from bethink.server.admission import Admission
 from bethink.server.app import Surroundings, create_app
 from bethink.server.keys import Keys
@@ -43,6 +44,11 @@ class Company:
         return Client(http, self.page)
 
 
+def keep_what_is_written(accounts: Accounts, logs_content: bool) -> None:
+    accounts.directory.change_workspace(DEFAULT_WORKSPACE, logs_content=logs_content)
+    accounts.refresh()
+
+
 @pytest.fixture
 async def company(tmp_path: Path) -> AsyncGenerator[Company]:
     with Accounts.open(None, tmp_path, refresh_s=0.05) as accounts:
@@ -50,6 +56,7 @@ async def company(tmp_path: Path) -> AsyncGenerator[Company]:
         for name, scope in (("ada", "admin"), ("bob", "inference")):
             made = accounts.directory.create_key(name, scopes=frozenset({scope}))  # pyright: ignore[reportArgumentType]  # of two scopes
             keys[name], ids[name] = made.secret, made.key.id
+        keep_what_is_written(accounts, True)
         model = make_model()
         model.traces = tmp_path / "traces"
         pool = Pool(load=lambda _: model, known=lambda: ("scripted",), default="scripted")
@@ -94,6 +101,15 @@ async def test_a_revoked_key_ends_its_sessions(company: Company) -> None:
     client = await company.logged_in("bob")
     company.accounts.directory.revoke_key(company.ids["bob"])
     assert (await client.http.get("/api/me")).status_code == 401
+
+
+async def test_what_is_thought_leaves_no_trace_where_the_workspace_keeps_nothing(
+    company: Company, tmp_path: Path
+) -> None:
+    keep_what_is_written(company.accounts, False)
+    bob = await company.logged_in("bob")
+    await bob.answer(await bob.new(), "What is 2 + 2?", paths=1)
+    assert not list((tmp_path / "traces").glob("*"))
 
 
 async def test_nobody_sees_changes_or_follows_what_another_has(company: Company) -> None:

@@ -7,7 +7,9 @@ import json
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
+from bethink.server.asks import BadField
 from tests.unit.server.wire.served import ANSWER, SIMPLE, THOUGHT, says, serving
 
 pytestmark = pytest.mark.anyio
@@ -162,3 +164,18 @@ async def test_what_an_engine_cannot_do_is_an_error_and_no_silence() -> None:
         for knob in ({"presence_penalty": 1}, {"logprobs": True}, {"response_format": {"type": "json_object"}}):
             told = await served.post(PATH, ASKED | knob, status=400)
             assert told["error"]["code"] == "capability_missing", knob
+
+
+async def test_a_list_of_nothing_but_mistakes_is_one_mistake() -> None:
+    async with serving() as served:
+        for wrong in ({"stop": [1] * 1000}, {"tools": [1] * 1000}, {"messages": [1] * 1000}):
+            with pytest.raises(BadField) as caught:
+                served.read(PATH, ASKED | wrong)
+            cause = caught.value.__context__
+            assert isinstance(cause, ValidationError)
+            assert cause.error_count() < 10
+
+
+async def test_no_stream_is_wished_by_null() -> None:
+    async with serving() as served:
+        assert (await served.post(PATH, ASKED | {"stream": None}))["choices"][0]["message"]["content"] == ANSWER

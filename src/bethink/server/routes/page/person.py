@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from starlette.requests import Request as Http
 
-from bethink.server.accounts import LOCAL, Principal
+from bethink.server.accounts import Principal
 from bethink.server.record import Record
 
 
@@ -23,7 +23,7 @@ class Person:
 
 def principal_of(http: Http) -> Principal:
     """Who was let in."""
-    return Record.of(http).principal or LOCAL
+    return Record.of(http).asker
 
 
 def person_of(http: Http) -> Person:
