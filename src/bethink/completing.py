@@ -104,15 +104,16 @@ class CompletionRun:
         reason: FinishReason = "length"
         self._stream = stream = self.model.engine.start(self._ids, self._sampling)
         try:
-            async with asyncio.timeout_at(None if within_s is None else self._began + within_s):
-                async for token in stream:
-                    if self._wants_stop:
-                        break
-                    self._take(token)
-                    for event in self._heard():
-                        yield event
-                    if self._teller.reply.is_stopped:
-                        break
+            tokens = aiter(stream)
+            while not self._teller.reply.is_stopped:
+                # the deadline is of the waiting for a token: whoever reads this may take their time
+                async with asyncio.timeout_at(None if within_s is None else self._began + within_s):
+                    token = await anext(tokens, None)
+                if token is None or self._wants_stop:
+                    break
+                self._take(token)
+                for event in self._heard():
+                    yield event
             reason = self._reason(stream)
         except TimeoutError:
             reason = "deadline"

@@ -89,6 +89,16 @@ async def test_it_ends_by_its_deadline() -> None:
     assert completed.finish_reason == "deadline"
 
 
+async def test_the_deadline_is_never_its_readers() -> None:
+    model = make_model({"a": "b" * 200}, token_delay_s=0.001)
+    events = list[CompletionEvent]()
+    async for event in model.complete(Completion("a", within_s=0.05)):
+        events.append(event)
+        await asyncio.sleep(0.02)
+    assert isinstance(events[-1], Completed)
+    assert events[-1].finish_reason == "deadline"
+
+
 async def test_a_reader_that_goes_away_frees_the_engine() -> None:
     model = make_model({"a": "b" * 200}, token_delay_s=0.001)
     async with aclosing(cast("AsyncGenerator[CompletionEvent]", aiter(model.complete(Completion("a"))))) as events:

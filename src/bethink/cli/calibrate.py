@@ -80,7 +80,7 @@ def _measure(values: dict[str, Any], terminal: Terminal) -> int:
         if folder is None:
             raise UsageError("there is no place to keep a calibration", "load the model from the store")
         if values["force"]:
-            _forget(folder)
+            _forget_samples(folder)  # the calibration stays until a new one takes its place
         is_stopped = _sample(task, model, folder, values, terminal)
         findings = _findings(folder, task, model, terminal, is_stopped=is_stopped)
         if findings is None:
@@ -176,15 +176,25 @@ def _show(findings: Findings, folder: Path, terminal: Terminal, *, is_json: bool
     show_calibration(terminal, findings.calibration, folder)
 
 
+def _forget_samples(folder: Path) -> None:
+    from bethink.evals.calibrate import SAMPLES
+
+    _remove(folder, folder / SAMPLES)
+
+
 def _forget(folder: Path) -> None:
+    _remove(folder, folder)
+
+
+def _remove(folder: Path, gone: Path) -> None:
     """Raises: StoreError, UsageError: another process measures there."""
     from bethink.evals.calibrate import SAMPLES
     from bethink.evals.results import refuse_held
 
     refuse_held(folder / SAMPLES)
     try:
-        shutil.rmtree(folder)
+        shutil.rmtree(gone)
     except FileNotFoundError:
         return
     except OSError as error:
-        raise StoreError(f"{folder} cannot be removed: {error.strerror}", "check the rights") from error
+        raise StoreError(f"{gone} cannot be removed: {error.strerror}", "check the rights") from error

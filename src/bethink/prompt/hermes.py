@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, NoReturn, cast
 
 from bethink.types import Tool
@@ -64,7 +65,7 @@ def read_arguments(text: str) -> dict[str, Any]:
 
     Raises: ValueError.
     """
-    value: object = json.loads(text, parse_constant=_refuse) if text.strip() else {}
+    value: object = json.loads(text, parse_constant=_refuse, parse_float=_finite) if text.strip() else {}
     if not isinstance(value, dict):
         raise ValueError("it is no object")
     return cast("dict[str, Any]", value)
@@ -176,8 +177,14 @@ def _dumped(arguments: Mapping[str, object]) -> str:
     return text if not any("\ud800" <= c <= "\udfff" for c in text) else json.dumps(arguments)
 
 
+def _finite(number: str) -> float:
+    """1e999 would be read as infinity, which no JSON can say."""
+    value = float(number)
+    return value if isfinite(value) else _refuse(number)
+
+
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not JSON")
 
 
-_DECODER = json.JSONDecoder(parse_constant=_refuse)
+_DECODER = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from math import isfinite
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,6 +25,7 @@ FORMAT = 1
 FILE = "calibration.json"
 MAX_FILE_BYTES = 1_000_000
 LARGEST = 10**9
+MOST_PATHS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +147,9 @@ def _chosen(raw: object) -> Chosen:
     record = _object(raw)
     spend = _object(record["spend"])
     rule = spend["rule"]
-    chosen = Spend(_whole(spend["budget"], -1), _whole(spend["paths"], 1), None if rule is None else _rule(rule))
+    chosen = Spend(
+        _whole(spend["budget"], -1), _whole(spend["paths"], 1, MOST_PATHS), None if rule is None else _rule(rule)
+    )
     return Chosen(chosen, _share(record["right"], 0), _number(record["tokens"], 0, LARGEST), _text(record["why"]))
 
 
@@ -187,12 +189,12 @@ def _text(raw: object) -> str:
 
 
 def _number(raw: object, least: float, most: float) -> float:
-    if isinstance(raw, bool) or not isinstance(raw, int | float) or not isfinite(raw) or not least <= raw <= most:
+    if isinstance(raw, bool) or not isinstance(raw, int | float) or not least <= raw <= most:  # nor is NaN
         raise ValueError(f"{str(raw)[:40]!r} is not between {least:g} and {most:g}")
     return float(raw)
 
 
-def _whole(raw: object, least: int) -> int:
-    if not isinstance(raw, int) or _number(raw, least, LARGEST) != raw:
+def _whole(raw: object, least: int, most: float = LARGEST) -> int:
+    if not isinstance(raw, int) or _number(raw, least, most) != raw:
         raise ValueError(f"{str(raw)[:40]!r} is no whole number")
     return raw

@@ -145,12 +145,22 @@ def plan(
     rule = replace(spend.rule or rule, sure=rule.sure if request.sure is None else request.sure)
     notes = _notes(budget, most)
     if calibration is not None and comparable and is_value:
-        rule = replace(rule, belief=calibration.belief)
-        notes = (f"effort {effort} is {calibration.told}", *notes)
+        if request.budget is None and request.temperature is None:
+            notes = (f"effort {effort} is {calibration.told}", *notes)
+        if _is_as_measured(request, budget, calibration):
+            rule = replace(rule, belief=calibration.belief)
+    if request.sure is not None and (rule.belief is None or n_paths == 1):
+        notes = (*notes, f"how sure to be ({request.sure:g}) says nothing here: no vote that was measured is held")
     alone = profile.sampling.single_temperature if n_paths == 1 else profile.sampling.temperature
     temperature = request.temperature if request.temperature is not None else alone
     thinking = most if budget is None else min(budget, most)
     return Plan(effort, budget, thinking, max_tokens, reserve, n_paths, temperature, rule, notes)
+
+
+def _is_as_measured(request: Request, budget: int | None, calibration: Calibration) -> bool:
+    """Whether paths think as those did from whose votes the belief was learnt: those of calibrated `auto`."""
+    measured = calibration.efforts["auto"].spend.budget
+    return request.temperature is None and (-1 if budget is None else budget) == measured
 
 
 def _notes(budget: int | None, most: int) -> tuple[str, ...]:

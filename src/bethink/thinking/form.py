@@ -120,6 +120,8 @@ def refuse_odd_history(messages: Sequence[Message]) -> None:
                 f"message {at} of role {message.role!r} has a tool_call_id", "only role tool answers a call"
             )
         for call in message.tool_calls:
+            if not _NAME.fullmatch(call.name):
+                raise UsageError(f"{call.name[:80]!r} in message {at} is no name of a tool", "send it as it was called")
             try:
                 read_arguments(call.arguments)
             except (ValueError, RecursionError) as error:

@@ -84,6 +84,18 @@ def calibrated(questions: Path, *more: str) -> int:
     return main([*COMMAND, "--data", str(questions), *more])
 
 
+def interrupted_after(n_asked: int) -> Callable[[Context], Line]:
+    asked: list[str] = []
+
+    def play(context: Context) -> Line:
+        asked.append(context.text)
+        if len(asked) == n_asked:
+            signal.raise_signal(signal.SIGINT)
+        return sums(context)
+
+    return play
+
+
 def test_a_measurement_is_kept_and_used_by_ask(
     plays_here: Plays, questions: Path, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -134,15 +146,7 @@ def test_a_broken_calibration_is_left_out_and_told(
 def test_ctrl_c_keeps_what_there_is_and_the_same_command_goes_on(
     plays_here: Plays, questions: Path, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked: list[str] = []
-
-    def interrupted(context: Context) -> Line:
-        asked.append(context.text)
-        if len(asked) == 110:
-            signal.raise_signal(signal.SIGINT)
-        return sums(context)
-
-    plays_here(interrupted)
+    plays_here(interrupted_after(110))
     assert calibrated(questions) == 130
     stopped = capsys.readouterr()
     assert "what is measured is kept" in stopped.err
@@ -167,7 +171,12 @@ def test_other_questions_need_force(
     other.write_text(questions.read_text(encoding="utf-8").replace("What is", "How much is"), encoding="utf-8")
     assert calibrated(other) == 2
     assert "--force" in capsys.readouterr().err
-    assert main([*COMMAND, "--data", str(other), "--force", "--json"]) == 0
+    plays_here(interrupted_after(110))
+    assert calibrated(other, "--force") == 130
+    assert read(folder) is not None, "the old one stays until a new one takes its place"
+    capsys.readouterr()
+    plays_here(sums)
+    assert main([*COMMAND, "--data", str(other), "--json"]) == 0
     record = json.loads(capsys.readouterr().out)
     assert record["source"] == str(other)
     assert record["folder"] == str(folder)

@@ -119,6 +119,13 @@ def test_an_explicit_number_beats_what_was_calibrated() -> None:
     assert (settled.budget, settled.n_paths) == (99, 2)
 
 
+@pytest.mark.parametrize("limits", [{"budget": 0}, {"temperature": 2.0}])
+def test_a_probability_is_said_only_of_votes_like_those_that_were_measured(limits: dict[str, Any]) -> None:
+    settled = plan_of(paths=8, sure=0.99, **limits)
+    assert settled.rule.belief is None
+    assert "says nothing here" in settled.notes[-1]
+
+
 @pytest.mark.parametrize("kind", [{"comparable": False}, {"is_value": False}])
 def test_what_was_not_measured_keeps_the_shipped_efforts(kind: dict[str, Any]) -> None:
     settled = plan_of(effort="high", **kind)
@@ -169,7 +176,7 @@ def _falling(record: dict[str, Any]) -> None:
 
 
 def _greedy(record: dict[str, Any]) -> None:
-    record["efforts"]["low"]["spend"]["paths"] = 10**12
+    record["efforts"]["low"]["spend"]["paths"] = 257
 
 
 @pytest.mark.parametrize(
@@ -180,6 +187,7 @@ def _greedy(record: dict[str, Any]) -> None:
         _with(n_questions=True),
         _with(n_questions=1.5),
         _with(error=float("nan")),
+        _with(error=10**400),
         _with(efforts={}),
         _with(efforts=[]),
         _with(belief={"curves": []}),

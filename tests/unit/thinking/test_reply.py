@@ -162,3 +162,10 @@ def test_only_calls_at_the_end_of_a_thought_were_meant() -> None:
     assert [wish.name for wish in calls_at_end(f"So I ask.\n{CALL}\n{CALL}\n", TOOLS)] == ["weather", "weather"]
     for thought in (f"{CALL} or perhaps not.", "I could write <tool_call>…</tool_call>", CALL[:-3], "", "</tool_call>"):
         assert calls_at_end(thought, TOOLS) == []
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "NaN", "Infinity"])
+def test_what_is_no_json_is_no_call(number: str) -> None:
+    written = f'<tool_call>{{"name": "clock", "arguments": {{"at": {number}}}}}</tool_call>'
+    reply = read(written)
+    assert (reply.calls, reply.text) == ([], written)
