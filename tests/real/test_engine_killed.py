@@ -34,8 +34,9 @@ N_KILLS = 3
 SEAM_CHARS = 24
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def model() -> Iterator[Model]:
+    """A server closes its models when it ends: one for each test."""
     with bethink.load(NAME) as loaded:
         loaded.traces = None
         yield loaded
@@ -131,7 +132,7 @@ async def test_many_streams_end_and_are_counted_to_the_token_when_the_engine_is_
             before, heard = engine.n_restarts, list[str]()
             streams = [asyncio.create_task(told(client, question, heard)) for question in QUESTIONS]
             for _ in range(N_KILLS):
-                await kill(engine, heard)
+                await kill(engine, heard, latest=40)
             ended = await asyncio.gather(*streams)
             metrics = (await client.get("/metrics")).text
         rows = [*accounts.rows()]
