@@ -15,9 +15,7 @@ from bethink.server.conversations.progress import LOST_S, Outcome, Progress
 from bethink.server.conversations.searching import listed
 from bethink.server.conversations.storage import Conversations
 from bethink.server.conversations.values import NoSuchConversation, NoSuchNode, TurnSettings
-from tests.unit.server.accounts.conftest import cluster, url
 
-__all__ = ["cluster", "url"]
 ME = "me"
 RESULT = {"model": {"name": "m"}, "trace_id": "t1"}
 
