@@ -50,7 +50,7 @@ async def test_an_answer_holds_to_its_schema_and_a_thought_does_not(
     result = await result_of(
         model, "Who stole the cheese, the fox or the crow?", budget=budget, json_schema=SCHEMA, tools=tools
     )
-    if not result.tool_calls and result.finish_reason != "length":  # white space without end is no error of JSON
+    if result.finish_reason == "stop":  # not cut: JSON lets white space go on for ever
         assert json.loads(result.answer)["animal"] in ("fox", "crow")
     assert result.usage.thinking_tokens <= budget
     assert bool(result.thinking) == (budget > 0)
