@@ -8,6 +8,7 @@ given out for a phase, joined, are that text, however the input was split.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from bethink.types import Phase
@@ -76,7 +77,7 @@ class PhaseTracker:
                 self.n_spilled += marker == self.close_marker
             elif marker == self.close_marker:
                 self.phase = "answer"
-        n_held = self._n_held_back()
+        n_held = n_begun(self._held, self._markers())
         self._give(self._held[: len(self._held) - n_held], pieces)
         self._held = self._held[len(self._held) - n_held :]
         return pieces
@@ -118,11 +119,13 @@ class PhaseTracker:
         found = [(at, m) for m in self._markers() if (at := self._held.find(m)) >= 0]
         return min(found, default=None)
 
-    def _n_held_back(self) -> int:
-        longest = 0
-        for marker in self._markers():
-            for n in range(min(len(marker) - 1, len(self._held)), longest, -1):
-                if self._held.endswith(marker[:n]):
-                    longest = n
-                    break
-        return longest
+
+def n_begun(text: str, marks: Sequence[str]) -> int:
+    """How many of the last characters may be the beginning of a mark."""
+    longest = 0
+    for mark in marks:
+        for n in range(min(len(mark) - 1, len(text)), longest, -1):
+            if text.endswith(mark[:n]):
+                longest = n
+                break
+    return longest

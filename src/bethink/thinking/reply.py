@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from bethink.prompt.hermes import CLOSE, OPEN, Wish, ends_in_string, heads, read_block
-from bethink.thinking.phases import Trimmer
+from bethink.thinking.phases import Trimmer, n_begun
 from bethink.types import Tool, ToolCall
 
 Out = str | ToolCall
@@ -98,7 +98,7 @@ class Reply:
         marks = [*self.stop, *((OPEN,) if self.tools else ())]
         found = [(at + len(mark), at, mark) for mark in marks if (at := self._find(mark)) >= 0]
         if not found:
-            self._show_first(len(self._held) - _n_begun(self._held, marks), out)
+            self._show_first(len(self._held) - n_begun(self._held, marks), out)
             return False
         _, at, mark = min(found)  # the first to be complete, so that it does not matter how the text was split
         self._show_first(at, out)
@@ -183,14 +183,3 @@ class Reply:
         begun = "".join(begun[len(fence) :].split())
         begun = begun[1:] if begun.startswith("{{") else begun
         return bool(begun or fence) and any(h.startswith(begun) or begun.startswith(h) for h in heads(self.tools))
-
-
-def _n_begun(text: str, marks: Sequence[str]) -> int:
-    """How many of the last characters may be the beginning of a mark."""
-    longest = 0
-    for mark in marks:
-        for n in range(min(len(mark) - 1, len(text)), longest, -1):
-            if text.endswith(mark[:n]):
-                longest = n
-                break
-    return longest
