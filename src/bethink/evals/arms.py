@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 from bethink.errors import UsageError
-from bethink.thinking.effort import MAX_PATHS
+from bethink.thinking.spend import MAX_PATHS
 from bethink.thinking.vote import VoteRule
 from bethink.types import EFFORTS, Effort
 

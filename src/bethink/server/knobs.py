@@ -14,6 +14,7 @@ from pydantic import Field
 
 from bethink.server.asks import BadField
 from bethink.server.bodies import Strict
+from bethink.thinking.spend import MAX_PATHS
 from bethink.types import Effort, Request
 
 Level = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max", "auto"]
@@ -69,7 +70,7 @@ class Ours(Strict):
     budget: Budget | None = None
     effort: Level | None = None
     within_s: Annotated[float, Field(gt=0, le=86400)] | None = None
-    paths: Annotated[int, Field(ge=1, le=256)] | None = None
+    paths: Annotated[int, Field(ge=1, le=MAX_PATHS)] | None = None
     check: Literal["auto", "none", "math", "code", "schema"] | None = None
     tests: str | None = None
     answer_reserve: Annotated[int, Field(ge=1)] | None = None

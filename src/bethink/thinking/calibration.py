@@ -17,7 +17,7 @@ from bethink.errors import StoreError
 from bethink.machine import read_cpu
 from bethink.store.manifest import write_json
 from bethink.thinking.belief import Belief, Curve
-from bethink.thinking.spend import Spend
+from bethink.thinking.spend import MAX_PATHS, Spend
 from bethink.thinking.vote import VoteRule
 from bethink.types import EFFORTS, Effort
 
@@ -25,7 +25,6 @@ FORMAT = 1
 FILE = "calibration.json"
 MAX_FILE_BYTES = 1_000_000
 LARGEST = 10**9
-MOST_PATHS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +147,7 @@ def _chosen(raw: object) -> Chosen:
     spend = _object(record["spend"])
     rule = spend["rule"]
     chosen = Spend(
-        _whole(spend["budget"], -1), _whole(spend["paths"], 1, MOST_PATHS), None if rule is None else _rule(rule)
+        _whole(spend["budget"], -1), _whole(spend["paths"], 1, MAX_PATHS), None if rule is None else _rule(rule)
     )
     return Chosen(chosen, _share(record["right"], 0), _number(record["tokens"], 0, LARGEST), _text(record["why"]))
 

@@ -16,7 +16,7 @@ from typing import cast
 from bethink.errors import ContextFull, UsageError
 from bethink.profiles import Profile
 from bethink.thinking.calibration import Calibration
-from bethink.thinking.spend import Spend
+from bethink.thinking.spend import MAX_PATHS, Spend
 from bethink.thinking.vote import VoteRule
 from bethink.types import EFFORTS, Effort, Request
 
@@ -26,7 +26,6 @@ shared/thinking-methods.md."""
 FORCED_ROOM = 96
 """Tokens kept for the hand-off, its markers and the sentences of the escape ladder."""
 DEFAULT_THOUGHT, DEFAULT_ANSWER = 16384, 4096
-MAX_PATHS = 256
 USUAL = VoteRule()
 
 

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from bethink.thinking.vote import VoteRule
 
+MAX_PATHS = 256
+"""As many as a request, an effort or a calibration may ask for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Spend:

@@ -14,6 +14,7 @@ from pydantic import Field
 
 from bethink.errors import UsageError
 from bethink.server.knobs import Strict
+from bethink.thinking.spend import MAX_PATHS
 from bethink.types import Effort
 
 NodeRole = Literal["user", "assistant"]
@@ -49,7 +50,7 @@ class TurnSettings(Strict):
     effort: Effort = "auto"
     budget: Annotated[int, Field(ge=0)] | None = None
     within_s: Annotated[float, Field(gt=0, le=86400)] | None = None
-    paths: Annotated[int, Field(ge=1, le=256)] | None = None
+    paths: Annotated[int, Field(ge=1, le=MAX_PATHS)] | None = None
     check: Literal["auto", "none", "math", "code"] = "auto"
     temperature: Annotated[float, Field(ge=0, le=5)] | None = None
     max_tokens: Annotated[int, Field(ge=1)] | None = None
