@@ -228,7 +228,7 @@ async def _healthy(_: Http) -> Response:
 
 async def _ready(http: Http) -> Response:
     """Whether a request would be answered soon: not while stopping, and not without any model in memory."""
-    service: Service = http.app.state.service
+    service = Service.of(http)
     why = "" if service.pool.loaded else "no model is loaded"
     why = "stopping" if service.stopping.is_draining else why
     return Response(f"{why or 'ready'}\n", 503 if why else 200, media_type="text/plain")

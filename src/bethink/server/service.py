@@ -68,6 +68,11 @@ class Service:
     on_settled: Callable[[Record], None] = lambda _record: None
     _tasks: set[asyncio.Task[Any]] = field(default_factory=set[asyncio.Task[Any]])
 
+    @classmethod
+    def of(cls, http: Http) -> Service:
+        """The service that a route works with."""
+        return http.app.state.service
+
     @property
     def n_running(self) -> int:
         """Requests under way, those that wait for their turn included."""

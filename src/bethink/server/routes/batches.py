@@ -59,7 +59,7 @@ def batch_routes(batches: Batches) -> list[Route]:
         return Response(files.content(_id(http), who.workspace_id), media_type="application/octet-stream")
 
     async def create(http: Http, who: Principal) -> Response:
-        service: Service = http.app.state.service
+        service = Service.of(http)
         body = read_body(BatchBody, await read_limited(http, service.limits))
         if body.endpoint not in batches.dialects:
             raise BadField(
@@ -109,7 +109,7 @@ async def _form(http: Http) -> tuple[str, str, bytes]:
 
     Raises: UsageError, BadField.
     """
-    service: Service = http.app.state.service
+    service = Service.of(http)
     body = await read_limited(http, service.limits)
 
     async def pieces() -> AsyncGenerator[bytes]:

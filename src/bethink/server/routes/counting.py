@@ -29,7 +29,7 @@ def _count(model: Model, request: Request) -> int:
 
 
 async def count_tokens(http: Http) -> Response:
-    service: Service = http.app.state.service
+    service = Service.of(http)
     record = Record.of(http)
     try:
         ask = read_count(await read_limited(http, service.limits))

@@ -14,7 +14,7 @@ from bethink.server.service import Service, json_response
 
 
 async def list_models(http: Http) -> Response:
-    pool, who = _service(http).pool, Record.of(http).principal
+    pool, who = Service.of(http).pool, Record.of(http).principal
     names = [name for name in (*pool.known(), *pool.aliases) if who is None or who.may_use(pool.resolve(name))]
     return json_response({"object": "list", "data": [_card(http, name) for name in names]})
 
@@ -23,7 +23,7 @@ async def show_model(http: Http) -> Response:
     name = str(http.path_params["model"])
     who = Record.of(http).principal
     try:
-        resolved = _service(http).pool.resolve(name)
+        resolved = Service.of(http).pool.resolve(name)
         if who is not None:
             who.require_model(resolved)
     except BethinkError as error:
@@ -31,12 +31,8 @@ async def show_model(http: Http) -> Response:
     return json_response(_card(http, name))
 
 
-def _service(http: Http) -> Service:
-    return http.app.state.service
-
-
 def _card(http: Http, name: str) -> dict[str, Any]:
-    pool = _service(http).pool
+    pool = Service.of(http).pool
     resolved = pool.resolve(name)
     card: dict[str, Any] = {"id": name, "object": "model", "created": 0, "owned_by": "bethink"}
     loaded = pool.loaded.get(resolved)

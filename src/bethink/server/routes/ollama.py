@@ -43,17 +43,17 @@ class ShowBody(Strict):
 
 
 async def list_tags(http: Http) -> Response:
-    pool, who = _service(http).pool, _who(http)
+    pool, who = Service.of(http).pool, Record.of(http).asker
     names = [name for name in (*pool.known(), *pool.aliases) if who.may_use(pool.resolve(name))]
     return json_response({"models": [_tag(name, pool.card(pool.resolve(name))) for name in names]})
 
 
 async def show(http: Http) -> Response:
-    service = _service(http)
+    service = Service.of(http)
     try:
         body = read_body(ShowBody, await read_limited(http, service.limits))
         name = service.pool.resolve(body.model or body.name)
-        _who(http).require_model(name)
+        Record.of(http).asker.require_model(name)
     except BethinkError as error:
         return json_response(ollama_error(error), status=error.http_status)
     card, loaded = service.pool.card(name), service.pool.loaded.get(name)
@@ -83,7 +83,7 @@ async def version(_: Http) -> Response:
 
 
 async def list_loaded(http: Http) -> Response:
-    pool, who = _service(http).pool, _who(http)
+    pool, who = Service.of(http).pool, Record.of(http).asker
     loaded = [(name, entry) for name, entry in pool.loaded.items() if who.may_use(name)]
     return json_response({"models": [_running(pool.card(name), entry) for name, entry in loaded]})
 
@@ -92,13 +92,13 @@ def loading(field: str, ask: Callable[[Http], Awaitable[Response]]) -> Callable[
     """The route that asks, unless there is nothing in `field` to ask: then the model is loaded or unloaded."""
 
     async def route(http: Http) -> Response:
-        service = _service(http)
+        service = Service.of(http)
         try:
             body = await read_limited(http, service.limits)
             given = _object(body)
             if given is None or given.get(field) or given.get("suffix") or not isinstance(given.get("model"), str):
                 return await ask(Http(http.scope, _again(body, http.receive)))
-            return await _load(service, _who(http), given)
+            return await _load(service, Record.of(http).asker, given)
         except BethinkError as error:
             return json_response(ollama_error(error), status=error.http_status)
 
@@ -149,14 +149,6 @@ def _again(body: bytes, receive: Receive) -> Receive:
         return await receive()
 
     return again
-
-
-def _who(http: Http) -> Principal:
-    return Record.of(http).asker
-
-
-def _service(http: Http) -> Service:
-    return http.app.state.service
 
 
 def _tag(name: str, card: Card) -> dict[str, Any]:

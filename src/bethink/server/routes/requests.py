@@ -29,7 +29,7 @@ class ControlBody(Strict):
 
 async def control_chat(http: Http) -> Response:
     """llama.cpp's: `{"action": "reasoning_end"}`."""
-    service: Service = http.app.state.service
+    service = Service.of(http)
     try:
         body = read_body(ControlBody, await read_limited(http, service.limits))
         return _done(_running(http), "answer_now" if body.action == "reasoning_end" else "stop")
@@ -62,7 +62,7 @@ def _may_control(http: Http, answering: Answering) -> bool:
 
 
 def _running(http: Http) -> Answering:
-    service: Service = http.app.state.service
+    service = Service.of(http)
     request_id = str(http.path_params["id"])
     answering = service.running.find(request_id)
     if answering is None or not _may_control(http, answering):

@@ -19,8 +19,8 @@ from bethink.server.accounts.values import MAX_COUNT, MAX_NAME, Clock
 from bethink.server.asks import BadField
 from bethink.server.conversations.records import moment
 from bethink.server.knobs import Strict
+from bethink.server.record import Record
 from bethink.server.routes.page.answering import body_of, page_of
-from bethink.server.routes.page.person import principal_of
 from bethink.server.service import json_response
 
 Most = Annotated[int, Field(ge=1, le=MAX_COUNT)]
@@ -86,7 +86,7 @@ async def revoke_key(http: Http) -> Response:
 
 async def show_usage(http: Http) -> Response:
     """Sums `by` day, key, user, model or workspace, `since` a moment. Who is no administrator sees their own key's."""
-    accounts, who = _accounts(http), principal_of(http)
+    accounts, who = _accounts(http), Record.of(http).asker
     given = http.query_params.get("by", "day")
     groups: dict[str, By] = {group: group for group in GROUPS if group != "request"}
     by = groups.get(given)
@@ -126,7 +126,7 @@ def _accounts(http: Http) -> Accounts:
 
 def _administered(http: Http) -> Accounts:
     """Raises: ScopeMissing."""
-    principal_of(http).require("admin")
+    Record.of(http).asker.require("admin")
     return _accounts(http)
 
 

@@ -8,14 +8,15 @@ from starlette.requests import Request as Http
 from starlette.responses import Response
 
 from bethink import __version__
+from bethink.server.record import Record
 from bethink.server.routes.page.answering import page_of
-from bethink.server.routes.page.person import person_of, principal_of
+from bethink.server.routes.page.person import person_of
 from bethink.server.service import json_response
 
 
 async def show_me(http: Http) -> Response:
     person, pool = person_of(http), page_of(http).service.pool
-    known = [name for name in await asyncio.to_thread(pool.known) if principal_of(http).may_use(name)]
+    known = [name for name in await asyncio.to_thread(pool.known) if Record.of(http).asker.may_use(name)]
     return json_response(
         {
             "user": person.name,

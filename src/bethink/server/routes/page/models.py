@@ -16,8 +16,9 @@ from bethink.errors import UsageError
 from bethink.server.fetching import fetching, listed, refuse_names
 from bethink.server.jobs import Job
 from bethink.server.knobs import Strict
+from bethink.server.record import Record
 from bethink.server.routes.page.answering import body_of, page_of
-from bethink.server.routes.page.person import person_of, principal_of
+from bethink.server.routes.page.person import person_of
 from bethink.server.service import json_response
 from bethink.server.streams import beating
 from bethink.store import Store
@@ -39,7 +40,7 @@ async def list_models(http: Http) -> Response:
 
 
 async def pull_model(http: Http) -> Response:
-    principal_of(http).require("admin")
+    Record.of(http).asker.require("admin")
     body, page = await body_of(http, PullBody), page_of(http)
     store = Store(page.settings.home)
     await asyncio.to_thread(refuse_names, store, body.name)
@@ -49,7 +50,7 @@ async def pull_model(http: Http) -> Response:
 
 
 async def remove_model(http: Http) -> Response:
-    principal_of(http).require("admin")
+    Record.of(http).asker.require("admin")
     page, store = page_of(http), Store(page_of(http).settings.home)
     name = store.canonical_name(str(http.path_params["name"]))
     pool = page.service.pool
@@ -68,7 +69,7 @@ async def follow_job(http: Http) -> Response:
 
 
 async def cancel_job(http: Http) -> Response:
-    principal_of(http).require("admin")
+    Record.of(http).asker.require("admin")
     job = page_of(http).jobs.find(str(http.path_params["job"]))
     await asyncio.to_thread(job.cancelling.want)
     return Response(status_code=204)

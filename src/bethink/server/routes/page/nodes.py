@@ -17,9 +17,10 @@ from bethink.server.conversations.eventlog import LAST, Numbered
 from bethink.server.conversations.records import node_record
 from bethink.server.conversations.values import MAX_CONTENT, NoSuchNode, TurnSettings
 from bethink.server.knobs import Strict
+from bethink.server.record import Record
 from bethink.server.routes.page.answering import body_of, page_of
 from bethink.server.routes.page.conversations import number
-from bethink.server.routes.page.person import person_of, principal_of
+from bethink.server.routes.page.person import person_of
 from bethink.server.service import json_response
 from bethink.server.streams import beating
 
@@ -44,7 +45,7 @@ class AgainBody(Strict):
 async def ask(http: Http) -> Response:
     body = await body_of(http, AskBody)
     page, owner = page_of(http), person_of(http).owner
-    page.detached.runs.check(body.settings.model or "", principal_of(http))
+    page.detached.runs.check(body.settings.model or "", Record.of(http).asker)
     asked = await asyncio.to_thread(
         page.conversations.ask,
         owner,
@@ -53,7 +54,7 @@ async def ask(http: Http) -> Response:
         body.content,
         body.settings,
         seed=_seed(body.settings),
-        key_id=principal_of(http).key_id,
+        key_id=Record.of(http).asker.key_id,
         file_ids=body.files,
     )
     page.detached.begin(asked.pending)
@@ -64,7 +65,7 @@ async def ask(http: Http) -> Response:
 async def ask_again(http: Http) -> Response:
     body = await body_of(http, AgainBody)
     page, owner = page_of(http), person_of(http).owner
-    page.detached.runs.check(body.settings.model or "", principal_of(http))
+    page.detached.runs.check(body.settings.model or "", Record.of(http).asker)
     pending = await asyncio.to_thread(
         page.conversations.again,
         owner,
@@ -72,7 +73,7 @@ async def ask_again(http: Http) -> Response:
         str(http.path_params["node"]),
         body.settings,
         seed=_seed(body.settings),
-        key_id=principal_of(http).key_id,
+        key_id=Record.of(http).asker.key_id,
         thought=body.thought,
     )
     page.detached.begin(pending)

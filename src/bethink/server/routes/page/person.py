@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from starlette.requests import Request as Http
 
-from bethink.server.accounts import Principal
 from bethink.server.record import Record
 
 
@@ -21,14 +20,9 @@ class Person:
     is_admin: bool
 
 
-def principal_of(http: Http) -> Principal:
-    """Who was let in."""
-    return Record.of(http).asker
-
-
 def person_of(http: Http) -> Person:
     """Whose page this is: a user's, whatever key they came with, or a key's that belongs to nobody."""
-    who = principal_of(http)
+    who = Record.of(http).asker
     is_admin = who.has("admin")
     if who.is_local:
         return Person("local", None, who.workspace, is_local=True, is_admin=is_admin)
