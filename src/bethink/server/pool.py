@@ -106,6 +106,12 @@ class Pool:
             f"there is no model {name[:200]!r} on this server", f"it has: {here}; `bethink pull` fetches more"
         )
 
+    def names(self) -> dict[str, str]:
+        """Every name that a client may give, with the model it means. Reads what is known once."""
+        known = self.known()
+        aliases = {name: meant for name, meant in self.aliases.items() if meant in known or meant in self._loaded}
+        return {name: name for name in known} | aliases
+
     @property
     def loaded(self) -> Mapping[str, Loaded]:
         return self._loaded

@@ -9,31 +9,30 @@ from starlette.responses import Response
 
 from bethink.errors import BethinkError
 from bethink.server.openai_words import openai_error
+from bethink.server.pool import Pool
 from bethink.server.record import Record
 from bethink.server.service import Service, json_response
 
 
 async def list_models(http: Http) -> Response:
     pool, who = Service.of(http).pool, Record.of(http).principal
-    names = [name for name in (*pool.known(), *pool.aliases) if who is None or who.may_use(pool.resolve(name))]
-    return json_response({"object": "list", "data": [_card(http, name) for name in names]})
+    names = [(name, meant) for name, meant in pool.names().items() if who is None or who.may_use(meant)]
+    return json_response({"object": "list", "data": [_card(pool, name, meant) for name, meant in names]})
 
 
 async def show_model(http: Http) -> Response:
     name = str(http.path_params["model"])
-    who = Record.of(http).principal
+    pool, who = Service.of(http).pool, Record.of(http).principal
     try:
-        resolved = Service.of(http).pool.resolve(name)
+        resolved = pool.resolve(name)
         if who is not None:
             who.require_model(resolved)
     except BethinkError as error:
         return json_response(openai_error(error), status=error.http_status)
-    return json_response(_card(http, name))
+    return json_response(_card(pool, name, resolved))
 
 
-def _card(http: Http, name: str) -> dict[str, Any]:
-    pool = Service.of(http).pool
-    resolved = pool.resolve(name)
+def _card(pool: Pool, name: str, resolved: str) -> dict[str, Any]:
     card: dict[str, Any] = {"id": name, "object": "model", "created": 0, "owned_by": "bethink"}
     loaded = pool.loaded.get(resolved)
     about: dict[str, Any] = {"name": resolved, "is_default": resolved == pool.default, "is_loaded": loaded is not None}

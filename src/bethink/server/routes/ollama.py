@@ -44,8 +44,8 @@ class ShowBody(Strict):
 
 async def list_tags(http: Http) -> Response:
     pool, who = Service.of(http).pool, Record.of(http).asker
-    names = [name for name in (*pool.known(), *pool.aliases) if who.may_use(pool.resolve(name))]
-    return json_response({"models": [_tag(name, pool.card(pool.resolve(name))) for name in names]})
+    names = [(name, meant) for name, meant in pool.names().items() if who.may_use(meant)]
+    return json_response({"models": [_tag(name, pool.card(meant)) for name, meant in names]})
 
 
 async def show(http: Http) -> Response:
