@@ -6,20 +6,19 @@ holds no stop text and no special token that ends a turn; special tokens spelled
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass, field
 
 from bethink.engine.protocol import Token, TokenStream
 from bethink.errors import CapabilityMissing, UsageError
-from bethink.loaded import Loaded
+from bethink.loaded import Loaded, settled_seed
 from bethink.prompt import Tokenizer
 from bethink.thinking.chain import Chain
 from bethink.thinking.drawing import drawn, refuse_odd_drawing
 from bethink.thinking.phases import PhaseTracker, Trimmer
 from bethink.thinking.reply import Reply
 from bethink.thinking.telling import Teller
-from bethink.trace import Trace, TracedPath, keep_trace, new_trace_id, now_iso
+from bethink.trace import Trace, TracedPath
 from bethink.types import (
     Completed,
     Completion,
@@ -70,7 +69,7 @@ class CompletionRun:
             raise CapabilityMissing(
                 f"{model.engine.info.name} cannot constrain a text to a schema", "use another engine"
             )
-        self.seed = random.SystemRandom().randrange(2**31) if asked.seed is None else asked.seed & 0x7FFFFFFF
+        self.seed = settled_seed(asked.seed)
         self._ids, ends = self._prompt()
         self._sampling = self._drawn((*model.stop_ids, *ends))
         traced = TracedPath(0, self.seed, self._sampling.temperature)
@@ -79,17 +78,10 @@ class CompletionRun:
         )
         reply = Reply(asked.drawing.stop, trimmer=Trimmer(keeps_space=True))
         self._teller = Teller(0, self._chain, model.tokenizer, reply, self._said.append, asked.drawing.logprobs)
-        self.trace = Trace(
-            id=new_trace_id(),
-            created=now_iso(),
-            request={**asdict(asked), "messages": [{"role": "user", "content": asked.prompt}], "seed": self.seed},
-            model=asdict(model.ref),
-            engine=f"{model.engine.info.name} {model.engine.info.settings}".strip(),
-            profile=model.profile.name,
-            prompt_ids=list(self._ids),
-            prompt_text=model.tokenizer.decode(self._ids),
-            paths=[traced],
-        )
+        said = [{"role": "user", "content": asked.prompt}]
+        told = {**asdict(asked), "messages": said, "seed": self.seed}
+        self.trace = model.begun_trace(told, self._ids, model.tokenizer.decode(self._ids))
+        self.trace.paths.append(traced)
 
     def stop(self) -> None:
         """End at the next token; `Completed` still comes, with what there is."""
@@ -205,8 +197,7 @@ class CompletionRun:
             "seed": self.seed,
             "trace_id": self.trace.id,
         }
-        if model.traces is not None:
-            await asyncio.to_thread(keep_trace, self.trace, model.traces, model.traces_bytes)
+        await model.keep(self.trace)
         return completed
 
 

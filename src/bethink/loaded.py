@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+import asyncio
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path as FilePath
+from typing import Any
 
 from bethink.engine.protocol import Engine
 from bethink.profiles import Profile
@@ -12,6 +15,7 @@ from bethink.prompt import Prompt, Template, Tokenizer, render
 from bethink.thinking.calibration import Calibration
 from bethink.thinking.form import shown_tools
 from bethink.thinking.vote import VoteRule
+from bethink.trace import Trace, keep_trace, new_trace_id, now_iso
 from bethink.types import Message, ModelRef, Request
 from bethink.verify.sandbox import SharedSandbox
 
@@ -62,9 +66,33 @@ class Loaded:
         """How many tokens a text has by itself, for limits and quotas; what it spells is plain text."""
         return len(self.tokenizer.encode(text, parse_special=False))
 
+    def begun_trace(self, request: Mapping[str, Any], ids: Sequence[int], text: str) -> Trace:
+        """The trace of a run of this model, when nothing has happened yet. `text` is what was encoded as `ids`."""
+        info = self.engine.info
+        return Trace(
+            id=new_trace_id(),
+            created=now_iso(),
+            request=dict(request),
+            model=asdict(self.ref),
+            engine=f"{info.name} {info.settings}".strip(),
+            profile=self.profile.name,
+            prompt_ids=list(ids),
+            prompt_text=text,
+        )
+
+    async def keep(self, trace: Trace) -> None:
+        """Keep a finished trace, where traces are kept."""
+        if self.traces is not None:
+            await asyncio.to_thread(keep_trace, trace, self.traces, self.traces_bytes)
+
     def close(self) -> None:
         self.engine.close()
         self.sandbox.close()
+
+
+def settled_seed(seed: int | None) -> int:
+    """The seed that was asked for, as engines take it, or any."""
+    return random.SystemRandom().randrange(2**31) if seed is None else seed & 0x7FFFFFFF
 
 
 def _last_question(messages: Sequence[Message]) -> int:

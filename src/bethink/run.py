@@ -6,12 +6,11 @@ A `Run` belongs to the event loop that iterates it.
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict, dataclass, field
 
 from bethink.errors import BethinkError, CapabilityMissing, UsageError
-from bethink.loaded import Loaded
+from bethink.loaded import Loaded, settled_seed
 from bethink.prompt import Prompt
 from bethink.thinking.checks import Check, choose
 from bethink.thinking.council import Council
@@ -20,7 +19,7 @@ from bethink.thinking.effort import Plan, plan
 from bethink.thinking.form import Form, form_of, refuse_odd_tools
 from bethink.thinking.policies.user import Control
 from bethink.thinking.starting import Paths
-from bethink.trace import Trace, keep_trace, new_trace_id, now_iso, result_record
+from bethink.trace import Trace, result_record
 from bethink.types import Event, Finished, Message, PathResult, Request, Result, Started, Timing, Usage
 
 
@@ -60,18 +59,10 @@ class Run:
                 "the edited thought holds a thinking marker", f"remove {' and '.join(model.profile.markers)}"
             )
         self.check = choose(request, model.sandbox)
-        self.seed = random.SystemRandom().randrange(2**31) if request.seed is None else request.seed & 0x7FFFFFFF
+        self.seed = settled_seed(request.seed)
         self._settle()
-        self.trace = Trace(
-            id=new_trace_id(),
-            created=now_iso(),
-            request=asdict(request) | {"seed": self.seed, "plan": asdict(self.plan)},
-            model=asdict(model.ref),
-            engine=f"{model.engine.info.name} {model.engine.info.settings}".strip(),
-            profile=model.profile.name,
-            prompt_ids=list(self._prompt.ids),
-            prompt_text=self._prompt.text,
-        )
+        asked = asdict(request) | {"seed": self.seed, "plan": asdict(self.plan)}
+        self.trace = model.begun_trace(asked, self._prompt.ids, self._prompt.text)
 
     def _settle(self) -> None:
         """Prompt and plan need each other: whether to think decides the instruction, its length the limits."""
@@ -155,8 +146,7 @@ class Run:
         winner = await council.run()
         result = self._result(council, winner, paths.aside_usage)
         self.trace.result = result_record(result)
-        if self.model.traces is not None:
-            await asyncio.to_thread(keep_trace, self.trace, self.model.traces, self.model.traces_bytes)
+        await self.model.keep(self.trace)
         emit(Finished(result))
 
     async def _ask_aside(self, paths: Paths, wish: str, begin: str) -> str:
