@@ -105,6 +105,10 @@ class PhaseTracker:
         """How many characters are held back for whatever reason: half a marker, white space that may be the last."""
         return len(self._trimmers[self.phase].held) + len(self._held)
 
+    def is_marker(self, text: str) -> bool:
+        """Whether a text is a marker and nothing else, which is never shown."""
+        return text in self._markers()
+
     def has_text(self, phase: Phase) -> bool:
         return self._trimmers[phase].has_text
 

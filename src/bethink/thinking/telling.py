@@ -33,7 +33,7 @@ class Teller:
 
     def note(self, token: TracedToken, top: Top = ()) -> None:
         """A token came; its text may be shown later."""
-        if self.n_logprobs is not None and token.phase == "answer":
+        if self.n_logprobs is not None and token.phase == "answer" and not self.chain.tracker.is_marker(token.text):
             self._pending.append((token, top))
 
     def show(self, pieces: Sequence[Piece]) -> None:

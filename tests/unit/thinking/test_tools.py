@@ -209,6 +209,14 @@ async def test_logprobs_come_with_the_text_they_are_of(make_rig: MakeRig) -> Non
     assert result.logprobs[0].top == (("T", -0.1), ("y", -2.0))
 
 
+async def test_a_marker_that_is_dropped_takes_no_logprobs_from_the_text_before_it(make_rig: MakeRig) -> None:
+    form = Form(tools=(WEATHER,), n_logprobs=1)
+    rig = make_rig(lambda _: Line("<tool_call>", loop="</think>"), budget=0, max_tokens=800, form=form)
+    result = await rig.run()
+    assert result.answer == "<tool_call>"
+    assert b"".join(token.raw for token in result.logprobs).decode() == result.answer
+
+
 async def test_what_a_limit_cut_is_no_call(make_rig: MakeRig) -> None:
     rig = make_rig({START: CALL}, profile=PROMPTED, budget=0, form=TOOLS, max_tokens=len(CALL) - 15)
     result = await rig.run()
