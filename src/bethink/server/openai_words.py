@@ -7,6 +7,7 @@ from typing import Any
 
 from bethink.errors import BethinkError
 from bethink.server.asks import BadField
+from bethink.server.record import added
 from bethink.types import Result, TokenLogprob
 
 CUT = frozenset({"length", "deadline", "loop", "user"})
@@ -37,15 +38,13 @@ def finish_reason(result: Result) -> str:
 
 def usage(results: Sequence[Result]) -> dict[str, Any]:
     """Summed over choices; the prompt counts once, as it was read once."""
-    total = [r.usage for r in results]
-    n_prompt = max((u.prompt_tokens for u in total), default=0)
-    n_completion = sum(u.completion_tokens for u in total)
+    used = added([result.usage for result in results])
     return {
-        "prompt_tokens": n_prompt,
-        "completion_tokens": n_completion,
-        "total_tokens": n_prompt + n_completion,
-        "prompt_tokens_details": {"cached_tokens": max((u.cached_tokens for u in total), default=0)},
-        "completion_tokens_details": {"reasoning_tokens": sum(u.completion_tokens - u.answer_tokens for u in total)},
+        "prompt_tokens": used.prompt_tokens,
+        "completion_tokens": used.completion_tokens,
+        "total_tokens": used.prompt_tokens + used.completion_tokens,
+        "prompt_tokens_details": {"cached_tokens": used.cached_tokens},
+        "completion_tokens_details": {"reasoning_tokens": used.completion_tokens - used.answer_tokens},
     }
 
 
