@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -20,7 +21,7 @@ from bethink.server.asks import BadField, Envelope
 from bethink.server.bodies import Listed, Strict, stops
 from bethink.server.drawing import MAX_TOP_LOGPROBS, MinP, Penalty, Repetition, TopK, TopP, drawn, wanted_logprobs
 from bethink.server.extension import extension, progress
-from bethink.server.knobs import Knobs
+from bethink.server.knobs import Knobs, shows_thought
 from bethink.server.openai_words import finish_reason, logprob
 from bethink.server.telling import Aside
 from bethink.types import Drawing, Result, TokenLogprob
@@ -85,6 +86,33 @@ class OllamaBody(Knobs):
     shift: Literal[False] | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = None
+
+
+@dataclass(slots=True)
+class LineTeller:
+    """What both tellers do alike. `said` is what a line holds beside its head: a response, or a message."""
+
+    body: OllamaBody
+    envelope: Envelope
+    shows_thought: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.shows_thought = shows_thought(self.body)
+
+    def begin(self) -> Iterable[bytes]:
+        return ()
+
+    def fail(self, error: BethinkError) -> Iterable[bytes]:
+        yield line(ollama_error(error))
+
+    def told(self, tokens: tuple[TokenLogprob, ...]) -> dict[str, Any]:
+        """The logprobs, where they are wished."""
+        return {"logprobs": [logprob(token) for token in tokens]} if self.body.logprobs else {}
+
+    def aside(self, part: Aside, said: Mapping[str, Any]) -> Iterable[bytes]:
+        """The progress of a run, where it is wished."""
+        if self.body.bethink is not None and self.body.bethink.events:
+            yield line({**head(self.envelope), "done": False, "bethink": progress(part.event), **said})
 
 
 def asked_of(given: OllamaBody) -> dict[str, Any]:
@@ -191,14 +219,6 @@ def final(result: Result) -> dict[str, Any]:
 
 def _ns(seconds: float) -> int:
     return max(0, round(seconds * 1e9))
-
-
-def logprobs_of(tokens: tuple[TokenLogprob, ...]) -> list[dict[str, Any]]:
-    return [logprob(token) for token in tokens]
-
-
-def aside(envelope: Envelope, part: Aside) -> dict[str, Any]:
-    return {**head(envelope), "done": False, "bethink": progress(part.event)}
 
 
 def line(value: Mapping[str, Any]) -> bytes:

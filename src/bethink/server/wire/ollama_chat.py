@@ -21,14 +21,13 @@ from bethink.server.knobs import refuse_inline, shows_thought, thinking_of
 from bethink.server.ollama_words import (
     NDJSON,
     REFUSED,
+    LineTeller,
     OllamaBody,
-    aside,
     asked_of,
     final,
     head,
     limits_of,
     line,
-    logprobs_of,
     ollama_error,
 )
 from bethink.server.telling import Answer, Aside, Call, Part, Thought
@@ -133,20 +132,11 @@ class _Turns:
 
 
 @dataclass(slots=True)
-class ChatTeller:
+class ChatTeller(LineTeller):
     """Writes lines, or one object."""
 
-    body: ChatBody
-    envelope: Envelope
-    shows_thought: bool = field(init=False)
     _call: Call | None = None
     _n_calls: int = 0
-
-    def __post_init__(self) -> None:
-        self.shows_thought = shows_thought(self.body)
-
-    def begin(self) -> Iterable[bytes]:
-        return ()
 
     def tell(self, _: int, part: Part, /) -> Iterable[bytes]:
         if not isinstance(part, Call) or part.is_first:
@@ -156,14 +146,12 @@ class ChatTeller:
                 if self.shows_thought:
                     yield self._line({"content": "", "thinking": text})
             case Answer(text, logprobs):
-                told = {"logprobs": logprobs_of(logprobs)} if self.body.logprobs else {}
-                yield self._line({"content": text}, **told)
+                yield self._line({"content": text}, **self.told(logprobs))
             case Call():
                 before = "" if self._call is None else self._call.arguments
                 self._call = Call(part.index, part.id, part.name, before + part.arguments, part.is_first)
             case Aside():
-                if self.body.bethink is not None and self.body.bethink.events:
-                    yield line(aside(self.envelope, part) | {"message": {"role": "assistant", "content": ""}})
+                yield from self.aside(part, {"message": {"role": "assistant", "content": ""}})
 
     def _called(self) -> Iterator[bytes]:
         if self._call is not None:
@@ -178,9 +166,6 @@ class ChatTeller:
         for result in results:
             yield line({**head(self.envelope), "message": {"role": "assistant", "content": ""}, **final(result)})
 
-    def fail(self, error: BethinkError) -> Iterable[bytes]:
-        yield line(ollama_error(error))
-
     def whole(self, results: Sequence[Result]) -> Mapping[str, Any]:
         result = results[0]
         message: dict[str, Any] = {"role": "assistant", "content": result.answer}
@@ -188,8 +173,7 @@ class ChatTeller:
             message["thinking"] = result.thinking
         if result.tool_calls:
             message["tool_calls"] = [_call(n, c.id, c.name, c.arguments) for n, c in enumerate(result.tool_calls)]
-        told = {"logprobs": logprobs_of(result.logprobs)} if self.body.logprobs else {}
-        return {**head(self.envelope), "message": message, **told, **final(result)}
+        return {**head(self.envelope), "message": message, **self.told(result.logprobs), **final(result)}
 
 
 def _call(index: int, call_id: str, name: str, arguments: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ writes what belongs between the two. Neither of these thinks.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from bethink.errors import BethinkError
@@ -17,14 +17,13 @@ from bethink.server.knobs import Knobs, refuse_inline, shows_thought, thinking_o
 from bethink.server.ollama_words import (
     NDJSON,
     REFUSED,
+    LineTeller,
     OllamaBody,
-    aside,
     asked_of,
     final,
     head,
     limits_of,
     line,
-    logprobs_of,
     ollama_error,
 )
 from bethink.server.telling import Answer, Aside, Part, Thought
@@ -87,18 +86,8 @@ def _completion(given: GenerateBody) -> Completion:
 
 
 @dataclass(slots=True)
-class GenerateTeller:
+class GenerateTeller(LineTeller):
     """Writes lines, or one object."""
-
-    body: GenerateBody
-    envelope: Envelope
-    shows_thought: bool = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.shows_thought = shows_thought(self.body)
-
-    def begin(self) -> Iterable[bytes]:
-        return ()
 
     def tell(self, _: int, part: Part, /) -> Iterable[bytes]:
         match part:
@@ -106,11 +95,9 @@ class GenerateTeller:
                 if self.shows_thought:
                     yield self._line({"response": "", "thinking": text})
             case Answer(text, logprobs):
-                told = {"logprobs": logprobs_of(logprobs)} if self.body.logprobs else {}
-                yield self._line({"response": text, **told})
+                yield self._line({"response": text, **self.told(logprobs)})
             case Aside():
-                if self.body.bethink is not None and self.body.bethink.events:
-                    yield line(aside(self.envelope, part) | {"response": ""})
+                yield from self.aside(part, {"response": ""})
             case _:
                 pass
 
@@ -121,14 +108,9 @@ class GenerateTeller:
         for result in results:
             yield line({**head(self.envelope), "response": "", **final(result)})
 
-    def fail(self, error: BethinkError) -> Iterable[bytes]:
-        yield line(ollama_error(error))
-
     def whole(self, results: Sequence[Result]) -> Mapping[str, Any]:
         result = results[0]
         said: dict[str, Any] = {"response": result.answer}
         if self.shows_thought and result.thinking:
             said["thinking"] = result.thinking
-        if self.body.logprobs:
-            said["logprobs"] = logprobs_of(result.logprobs)
-        return {**head(self.envelope), **said, **final(result)}
+        return {**head(self.envelope), **said, **self.told(result.logprobs), **final(result)}
