@@ -13,6 +13,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from bethink.cli.options import with_options
 from bethink.cli.parameters import Age
 from bethink.cli.terminal import one_row, open_terminal
 
@@ -82,12 +83,13 @@ def json_option(function: Function) -> Function:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(function)
 
 
-def limit_options(function: Function) -> Function:
-    for name, (_, text) in reversed(LIMIT_OPTIONS.items()):
-        function = click.option(f"--{name.replace('_', '-')}", name, type=LimitValue(), metavar="N", help=text)(
-            function
-        )
-    return function
+limit_options = with_options(
+    [
+        click.option(f"--{name.replace('_', '-')}", name, type=LimitValue(), metavar="N", help=text)
+        for name, (_, text) in LIMIT_OPTIONS.items()
+    ]
+)
+"""The decorator that gives a command an option for each limit."""
 
 
 def given_limits(values: dict[str, int | None], before: Limits | None = None) -> Limits | None:

@@ -16,13 +16,12 @@ import click
 from rich.text import Text
 
 from bethink.cli.display import open_display
+from bethink.cli.main import EXIT_INTERRUPTED
 from bethink.cli.options import Options, thinking_options
 from bethink.cli.parameters import Thought, read_stdin, read_text, with_context
 from bethink.cli.terminal import Terminal, open_terminal
 from bethink.errors import BethinkError, UsageError
 from bethink.types import Message, Request
-
-INTERRUPTED = 130
 
 
 class JsonErrors(click.Command):
@@ -88,7 +87,7 @@ def ask(
     except KeyboardInterrupt:
         if is_json:
             _print_error("interrupted", "interrupted before there was an answer", "")
-        return INTERRUPTED
+        return EXIT_INTERRUPTED
 
 
 def _question(question: str | None, files: tuple[Path, ...]) -> str:
@@ -126,7 +125,7 @@ def _answer(options: Options, request: Request, terminal: Terminal, *, is_json: 
         _print_error("interrupted", "interrupted before there was an answer", "")
     if shows_trace and turn.result is not None:
         terminal.err.print(Text(_where(turn.result.trace_id, model.traces)), soft_wrap=True)
-    return INTERRUPTED if turn.is_stopped else 0
+    return EXIT_INTERRUPTED if turn.is_stopped else 0
 
 
 def _where(trace_id: str, folder: Path | None) -> str:

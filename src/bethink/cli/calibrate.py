@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.text import Text
 
+from bethink.cli.main import EXIT_INTERRUPTED
 from bethink.cli.model_names import ModelName, offer_engines, open_store
 from bethink.cli.options import Options
 from bethink.cli.parameters import SEED
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from bethink.evals.answers import AnswerTask
     from bethink.evals.calibrate import Findings
     from bethink.model import Model
-
-INTERRUPTED = 130
 
 
 @click.command(short_help="Let efforts and probabilities follow from a measurement.")
@@ -84,9 +83,9 @@ def _measure(values: dict[str, Any], terminal: Terminal) -> int:
         is_stopped = _sample(task, model, folder, values, terminal)
         findings = _findings(folder, task, model, terminal, is_stopped=is_stopped)
         if findings is None:
-            return INTERRUPTED
+            return EXIT_INTERRUPTED
     _show(findings, folder, terminal, is_json=values["is_json"])
-    return INTERRUPTED if is_stopped else 0
+    return EXIT_INTERRUPTED if is_stopped else 0
 
 
 def _sample(task: AnswerTask, model: Model, folder: Path, values: dict[str, Any], terminal: Terminal) -> bool:

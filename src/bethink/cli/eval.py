@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.text import Text
 
+from bethink.cli.main import EXIT_INTERRUPTED
 from bethink.cli.options import Options
 from bethink.cli.parameters import AT_LEAST_ONE, COUNT, SEED
 from bethink.cli.terminal import Terminal, one_row, open_terminal
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from bethink.evals.summary import Summary
     from bethink.evals.task import Task
 
-INTERRUPTED = 130
 FOLDER = click.Path(path_type=Path)
 
 
@@ -159,7 +159,7 @@ def _measure(
                 progress.stop()
     except KeyboardInterrupt:
         terminal.err.print(Text(f"what is done is kept in {out}; go on with\n  {command}"), soft_wrap=True)
-        return INTERRUPTED
+        return EXIT_INTERRUPTED
     except EngineClosed as error:
         raise EngineClosed(str(error), f"what is done is kept; go on with: {command}") from error
     if export or order.keeps_traces:

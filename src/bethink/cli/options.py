@@ -121,8 +121,16 @@ _OPTIONS = (
 )
 
 
-def thinking_options(command: Command) -> Command:
-    """The decorator that gives a command every option of `Options`."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+def with_options(options: Sequence[Callable[[Command], Command]]) -> Callable[[Command], Command]:
+    """The decorator that gives a command all of these, in their order."""
+
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+thinking_options = with_options(_OPTIONS)
+"""The decorator that gives a command every option of `Options`."""

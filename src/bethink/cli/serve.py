@@ -15,6 +15,7 @@ from rich.text import Text
 
 from bethink.cli.main import Invocation
 from bethink.cli.model_names import ModelName, offer_engines, open_store
+from bethink.cli.options import with_options
 from bethink.cli.parameters import Duration
 from bethink.cli.terminal import Terminal, one_row, open_terminal
 from bethink.errors import StoreError
@@ -133,14 +134,8 @@ _OPTIONS = (
 )
 
 
-def _options(command: Callable[..., Any]) -> Callable[..., Any]:
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
-
-
 @click.command()
-@_options
+@with_options(_OPTIONS)
 @click.pass_obj
 def serve(invocation: Invocation, **given: Any) -> int:
     """Serve models to any client that speaks OpenAI's API.
