@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Generator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -190,17 +190,14 @@ class Service:
 
     async def _whole(self, http: Http, answering: Answering, teller: Teller) -> Response:
         task = self.start(answering, lambda _choice, _part: None)
-        gone = asyncio.create_task(_until_gone(http.receive))
-        gone.add_done_callback(lambda done: None if done.cancelled() else answering.stop())
-        try:
-            results = await asyncio.shield(task)
-        except asyncio.CancelledError:
-            if not task.cancelled():  # it is we who are cancelled
-                answering.stop()
-                raise
-            raise ClientGone("the request was stopped before its turn came") from None
-        finally:
-            gone.cancel()
+        with _stopped_when_gone(answering, http.receive):
+            try:
+                results = await asyncio.shield(task)
+            except asyncio.CancelledError:
+                if not task.cancelled():  # it is we who are cancelled
+                    answering.stop()
+                    raise
+                raise ClientGone("the request was stopped before its turn came") from None
         return json_response(teller.whole(results))
 
     async def _stream(self, answering: Answering, dialect: Dialect, teller: Teller) -> Response:
@@ -262,21 +259,18 @@ class Stream(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         del scope
-        gone = asyncio.create_task(_until_gone(receive))
-        gone.add_done_callback(lambda done: None if done.cancelled() else self._answering.stop())
-        try:
-            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-            piece: bytes | None = self._first
-            while piece is not None:
-                if piece := piece or self._alive:
-                    await send({"type": "http.response.body", "body": piece, "more_body": True})
-                piece = await self._next()
-            await send({"type": "http.response.body", "body": b""})
-        except asyncio.CancelledError:
-            self._answering.stop()
-            raise
-        finally:
-            gone.cancel()
+        with _stopped_when_gone(self._answering, receive):
+            try:
+                await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+                piece: bytes | None = self._first
+                while piece is not None:
+                    if piece := piece or self._alive:
+                        await send({"type": "http.response.body", "body": piece, "more_body": True})
+                    piece = await self._next()
+                await send({"type": "http.response.body", "body": b""})
+            except asyncio.CancelledError:
+                self._answering.stop()
+                raise
 
     async def _next(self) -> bytes | None:
         """What can be sent now; where the request failed, how the dialect says so within a stream."""
@@ -286,6 +280,17 @@ class Stream(Response):
             self._answering.record.error = error.code
             self._outbox.end_quietly()
             return b"".join(self._teller.fail(error))
+
+
+@contextlib.contextmanager
+def _stopped_when_gone(answering: Answering, receive: Receive) -> Generator[None]:
+    """While its client is waited upon: when the client goes away, the request is stopped."""
+    gone = asyncio.create_task(_until_gone(receive))
+    gone.add_done_callback(lambda done: None if done.cancelled() else answering.stop())
+    try:
+        yield
+    finally:
+        gone.cancel()
 
 
 async def _until_gone(receive: Receive) -> None:
