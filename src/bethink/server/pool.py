@@ -85,8 +85,8 @@ class Pool:
     _closing: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    def resolve(self, name: str) -> str:
-        """The model that a client's name means.
+    def resolve(self, name: str, may_use: Callable[[str], bool] = lambda _name: True) -> str:
+        """The model that a client's name means. An error tells of no model but those that it `may_use`.
 
         Raises: UnknownModel.
         """
@@ -101,7 +101,7 @@ class Pool:
         if adapter and (base in known or base in self.aliases):
             hint = f"ask for {base!r}; it answers without the adapter"
             raise NoAdapters(f"{adapter!r} would be an adapter of {base!r}, and adapters are not served yet", hint)
-        here = ", ".join(known) or "none"
+        here = ", ".join(filter(may_use, known)) or "none"
         raise UnknownModel(
             f"there is no model {name[:200]!r} on this server", f"it has: {here}; `bethink pull` fetches more"
         )

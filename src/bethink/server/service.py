@@ -20,7 +20,7 @@ from starlette.requests import Request as Http
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from bethink.errors import BethinkError, Delayed, Unauthorized, UnknownModel
+from bethink.errors import BethinkError, Delayed, Unauthorized
 from bethink.model import Model
 from bethink.run import Run
 from bethink.server.accounts import Principal
@@ -106,12 +106,7 @@ class Service:
         who.require("batches" if is_low else "inference")
         if isinstance(ask.request, Request):
             refuse_commands(ask.request)
-        try:
-            record.model = self.pool.resolve(ask.model)
-        except UnknownModel as error:
-            if who.models is None:
-                raise
-            raise UnknownModel(str(error), "this key may use: " + ", ".join(sorted(who.models))) from None
+        record.model = self.pool.resolve(ask.model, who.may_use)
         who.require_model(record.model)
         return Answering(ask, record.model, who, record, is_low=is_low)
 

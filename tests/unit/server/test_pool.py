@@ -77,6 +77,13 @@ def test_a_name_that_means_nothing_is_unknown(asked: str) -> None:
     assert len(str(told.value)) < 300
 
 
+def test_an_error_tells_of_no_model_that_its_reader_may_not_use() -> None:
+    with pytest.raises(UnknownModel) as caught:
+        Shelf().pool().resolve("nothing", lambda name: name == "small:1b")
+    assert "small:1b" in caught.value.hint
+    assert "large:70b" not in caught.value.hint
+
+
 @pytest.mark.parametrize("asked", ["qwen2.5-coder:0.5b:mine", "small:1b:a", "coder:mine"])
 def test_a_name_after_a_model_is_kept_for_adapters(asked: str) -> None:
     with pytest.raises(NoAdapters, match="adapters are not served yet"):

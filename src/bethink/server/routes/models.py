@@ -15,18 +15,17 @@ from bethink.server.service import Service, json_response
 
 
 async def list_models(http: Http) -> Response:
-    pool, who = Service.of(http).pool, Record.of(http).principal
-    names = [(name, meant) for name, meant in pool.names().items() if who is None or who.may_use(meant)]
+    pool, who = Service.of(http).pool, Record.of(http).asker
+    names = [(name, meant) for name, meant in pool.names().items() if who.may_use(meant)]
     return json_response({"object": "list", "data": [_card(pool, name, meant) for name, meant in names]})
 
 
 async def show_model(http: Http) -> Response:
     name = str(http.path_params["model"])
-    pool, who = Service.of(http).pool, Record.of(http).principal
+    pool, who = Service.of(http).pool, Record.of(http).asker
     try:
-        resolved = pool.resolve(name)
-        if who is not None:
-            who.require_model(resolved)
+        resolved = pool.resolve(name, who.may_use)
+        who.require_model(resolved)
     except BethinkError as error:
         return json_response(openai_error(error), status=error.http_status)
     return json_response(_card(pool, name, resolved))

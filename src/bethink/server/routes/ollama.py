@@ -52,8 +52,9 @@ async def show(http: Http) -> Response:
     service = Service.of(http)
     try:
         body = read_body(ShowBody, await read_limited(http, service.limits))
-        name = service.pool.resolve(body.model or body.name)
-        Record.of(http).asker.require_model(name)
+        who = Record.of(http).asker
+        name = service.pool.resolve(body.model or body.name, who.may_use)
+        who.require_model(name)
     except BethinkError as error:
         return json_response(ollama_error(error), status=error.http_status)
     card, loaded = service.pool.card(name), service.pool.loaded.get(name)
@@ -108,7 +109,7 @@ def loading(field: str, ask: Callable[[Http], Awaitable[Response]]) -> Callable[
 async def _load(service: Service, who: Principal, given: dict[str, Any]) -> Response:
     """Raises: BethinkError."""
     asked = str(given["model"])
-    name = service.pool.resolve(asked)
+    name = service.pool.resolve(asked, who.may_use)
     who.require("inference")
     who.require_model(name)
     keep = given.get("keep_alive")
