@@ -210,8 +210,11 @@ async def test_logprobs_come_with_the_text_they_are_of(make_rig: MakeRig) -> Non
 
 
 async def test_a_marker_that_is_dropped_takes_no_logprobs_from_the_text_before_it(make_rig: MakeRig) -> None:
+    def script(_: Context) -> Line:
+        return Line("<tool_call>", loop="</think>")
+
     form = Form(tools=(WEATHER,), n_logprobs=1)
-    rig = make_rig(lambda _: Line("<tool_call>", loop="</think>"), budget=0, max_tokens=800, form=form)
+    rig = make_rig(script, budget=0, max_tokens=800, form=form)
     result = await rig.run()
     assert result.answer == "<tool_call>"
     assert b"".join(token.raw for token in result.logprobs).decode() == result.answer
