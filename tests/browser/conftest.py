@@ -60,9 +60,9 @@ class Server:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        program = Path(__file__).with_name("scripted_server.py")
         more = [str(self.secret_file)] if self.secret_file else []
-        self.process = subprocess.Popen([sys.executable, str(program), str(self.port), str(self.folder), *more])
+        command = [sys.executable, "-m", "tests.browser.scripted_server", str(self.port), str(self.folder), *more]
+        self.process = subprocess.Popen(command, cwd=Path(__file__).parents[2])
         end = time.monotonic() + STARTS_S
         while True:
             try:

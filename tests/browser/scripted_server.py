@@ -11,20 +11,14 @@ import sys
 from pathlib import Path
 
 from bethink.config import Settings
-from bethink.engine.scripted import Context, Said, ScriptedEngine, scripted_tokenizer
-from bethink.model import Model, stop_ids
-from bethink.profiles import load_profiles
-from bethink.prompt import Template, Tokenizer
+from bethink.engine.scripted import Context, Said
+from bethink.model import Model
 from bethink.server.accounts import Accounts
 from bethink.server.launch import Choices, Models, launch
-from bethink.types import ModelRef
+from tests.unit.scripted_models import NATIVE, scripted_model
 
 BYTES_A_SECOND = 600
 NAMES = ("scripted", "scripted-two")
-CHATML = (
-    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
 OPEN, CLOSE = "<think>\n", "\n</think>\n\n"
 RICH = r"""## Three ways
 
@@ -101,17 +95,8 @@ def script(context: Context) -> Said:
 
 
 def make_model(name: str, traces: Path) -> Model:
-    tokenizer = Tokenizer(scripted_tokenizer())
-    profile = next(profile for profile in load_profiles() if profile.name == "qwen3")
-    return Model(
-        engine=ScriptedEngine(script, token_delay_s=1 / BYTES_A_SECOND, context_length=1 << 22, kv_tokens=1 << 24),
-        tokenizer=tokenizer,
-        template=Template(CHATML),
-        profile=profile,
-        ref=ModelRef(name, "0" * 64),
-        stop_ids=stop_ids(tokenizer, profile.stop, ()),
-        traces=traces,
-    )
+    pace = {"token_delay_s": 1 / BYTES_A_SECOND, "context_length": 1 << 22, "kv_tokens": 1 << 24}
+    return scripted_model(script, profile=NATIVE, name=name, traces=traces, **pace)
 
 
 def main(port: int, folder: Path, secret_file: Path | None) -> None:

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import httpx
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.browser.conftest import Reader, Server
 
@@ -167,6 +167,39 @@ def test_conversations_are_found_renamed_exported_and_deleted_with_time_to_undo(
     ]:
         assert time.monotonic() < end, "what was deleted before the page was left is still there"
         time.sleep(0.05)
+
+
+def test_a_conversation_that_opens_does_not_take_the_keyboard_from_the_search(reader: Reader, server: Server) -> None:
+    server.new_conversation("Opened slowly")
+    reader.open()
+    found: list[Route] = []
+
+    def hold(route: Route) -> None:
+        found.append(route)
+
+    reader.page.route(re.compile("/api/conversations/[^/?]+$"), hold)
+    reader.page.get_by_role("link", name="Opened slowly").click()
+    search = reader.page.get_by_role("searchbox", name="Search conversations")
+    search.press_sequentially("slow")
+    found[0].continue_()
+    expect(reader.page.get_by_role("heading", name="Opened slowly")).to_be_visible()
+    reader.page.keyboard.insert_text("ly")
+    expect(search).to_have_value("slowly")
+
+
+def test_escape_leaves_the_title_as_it_was_and_enter_saves_it_once(reader: Reader, server: Server) -> None:
+    server.new_conversation("As it was")
+    reader.open()
+    reader.page.get_by_role("link", name="As it was").click()
+    sent: list[str] = []
+    reader.page.on("request", lambda request: sent.append(request.url) if request.method == "PATCH" else None)
+    field = reader.page.get_by_role("textbox", name="Title of the conversation")
+    for name, key in [("Thrown away", "Escape"), ("As it is", "Enter")]:
+        reader.page.locator(".head-title button").click()
+        field.fill(name)
+        field.press(key)
+    expect(reader.page.get_by_role("link", name="As it is")).to_be_visible()
+    assert len(sent) == 1
 
 
 def test_a_file_is_read_into_the_question_and_what_was_cut_is_said(reader: Reader, tmp_path: Path) -> None:

@@ -10,22 +10,17 @@ from typing import Any
 
 import pytest
 
-from bethink.engine.scripted import Context, Line, ScriptedEngine, scripted_tokenizer
+from bethink.engine.scripted import Context, Line, ScriptedEngine
 from bethink.errors import SandboxMissing, UsageError
-from bethink.model import Model, Run, stop_ids
-from bethink.profiles import load_profiles
-from bethink.prompt import Template, Tokenizer
+from bethink.model import Model, Run
 from bethink.trace import Trace
-from bethink.types import Event, Finished, Message, ModelRef, PathDone, Request, Result, Started
+from bethink.types import Event, Finished, Message, PathDone, Request, Result, Started
 from bethink.verify.sandbox import Sandbox, SharedSandbox
+from tests.unit.scripted_models import PLAIN, scripted_model
 
 pytestmark = pytest.mark.anyio
 
-QWEN = next(p for p in load_profiles() if p.name == "qwen2.5")
-CHATML = (
-    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
+QWEN = PLAIN
 SEED = 5
 WISH = "Do not solve it"
 QUESTION = "Write a Python function double(n)."
@@ -53,17 +48,7 @@ def answers(said: Sequence[str], inputs: str = INPUTS) -> Callable[[Context], Li
 def make_model(
     said: Sequence[str] | Callable[[Context], Line], *, traces: Path | None = None, **settings: Any
 ) -> Model:
-    script = said if callable(said) else answers(said)
-    tokenizer = Tokenizer(scripted_tokenizer())
-    return Model(
-        engine=ScriptedEngine(script, **settings),
-        tokenizer=tokenizer,
-        template=Template(CHATML),
-        profile=QWEN,
-        ref=ModelRef("scripted", "0" * 64),
-        stop_ids=stop_ids(tokenizer, QWEN.stop, ()),
-        traces=traces,
-    )
+    return scripted_model(said if callable(said) else answers(said), traces=traces, **settings)
 
 
 def asked(text: str = QUESTION, **limits: Any) -> Request:

@@ -9,37 +9,23 @@ from typing import Any
 
 import pytest
 
-from bethink.engine.scripted import Context, Fault, Line, Script, ScriptedEngine, scripted_tokenizer
+from bethink.engine.scripted import Context, Fault, Line, Script, ScriptedEngine
 from bethink.errors import EngineError, UsageError
-from bethink.model import Model, Run, stop_ids
-from bethink.profiles import Profile, load_profiles
-from bethink.prompt import Template, Tokenizer
+from bethink.model import Model, Run
+from bethink.profiles import Profile
 from bethink.thinking.answers import compared_answer
 from bethink.trace import Trace
-from bethink.types import Event, Finished, Message, ModelRef, PathDone, Request, Result, Started, TextDelta
+from bethink.types import Event, Finished, Message, PathDone, Request, Result, Started, TextDelta
+from tests.unit.scripted_models import PLAIN, scripted_model
 
 pytestmark = pytest.mark.anyio
 
-QWEN = next(p for p in load_profiles() if p.name == "qwen2.5")
-CHATML = (
-    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
+QWEN = PLAIN
 LEAD = QWEN.answer_lead
 
 
 def make_model(script: Script, *, profile: Profile = QWEN, traces: Path | None = None, **settings: Any) -> Model:
-    engine = ScriptedEngine(script, **settings)
-    tokenizer = Tokenizer(scripted_tokenizer())
-    return Model(
-        engine=engine,
-        tokenizer=tokenizer,
-        template=Template(CHATML),
-        profile=profile,
-        ref=ModelRef("scripted", "0" * 64),
-        stop_ids=stop_ids(tokenizer, profile.stop, ()),
-        traces=traces,
-    )
+    return scripted_model(script, profile=profile, traces=traces, **settings)
 
 
 def asked(text: str = "How many are 3 and 4?", **limits: Any) -> Request:

@@ -17,14 +17,10 @@ from bethink.profiles import load_profiles
 from bethink.prompt import Template, Tokenizer
 from bethink.trace import Origin, Trace, TracedPath, TracedToken
 from bethink.types import Decided, ModelRef, Phase
+from tests.unit.scripted_models import CHATML
 
 if TYPE_CHECKING:
     from bethink.model import Model
-
-CHATML = (
-    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
 
 
 def scripted_model(

@@ -11,10 +11,8 @@ from typing import Any
 import httpx
 from starlette.applications import Starlette
 
-from bethink.engine.scripted import Context, Fault, Line, Script, ScriptedEngine, scripted_tokenizer
-from bethink.model import Model, stop_ids
-from bethink.profiles import load_profiles
-from bethink.prompt import Template, Tokenizer
+from bethink.engine.scripted import Context, Fault, Line, Script, ScriptedEngine
+from bethink.model import Model
 from bethink.server.accounts import Accounts
 from bethink.server.admission import Admission
 from bethink.server.app import Surroundings, create_app
@@ -23,14 +21,10 @@ from bethink.server.listening import Server, Serving, Stopping, bind
 from bethink.server.pool import Pool
 from bethink.server.record import Record
 from bethink.server.service import Service
-from bethink.types import ModelRef
+from tests.unit import scripted_models
+from tests.unit.scripted_models import PLAIN
 
 NAME = "scripted:1b"
-PLAIN = next(profile for profile in load_profiles() if profile.name == "qwen2.5")
-CHATML = (
-    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
 THOUGHT = "Six times seven is forty-two."
 
 
@@ -40,15 +34,7 @@ def thinks(context: Context) -> Line:
 
 
 def scripted_model(script: Script = thinks, **settings: Any) -> Model:
-    tokenizer = Tokenizer(scripted_tokenizer())
-    return Model(
-        engine=ScriptedEngine(script, **settings),
-        tokenizer=tokenizer,
-        template=Template(CHATML),
-        profile=PLAIN,
-        ref=ModelRef(NAME, "0" * 64),
-        stop_ids=stop_ids(tokenizer, PLAIN.stop, ()),
-    )
+    return scripted_models.scripted_model(script, name=NAME, **settings)
 
 
 @dataclass(slots=True)

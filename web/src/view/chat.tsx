@@ -1,5 +1,6 @@
 /** The open conversation: its head, its messages, and the place for the next question. */
 
+import { useSignal } from '@preact/signals';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { branch, heading, isLoading, isMissing } from '../state/conversation';
 import { discard, rename } from '../state/list';
@@ -97,17 +98,18 @@ function Missing() {
 
 function Head() {
   const { id, title } = heading.value!;
-  const [draft, setDraft] = useState<string | null>(null);
+  const draft = useSignal<string | null>(null);
   const save = (): void => {
-    if (draft !== null && draft.trim() !== title) void rename(id, draft);
-    setDraft(null);
+    const wanted = draft.value;
+    draft.value = null; // first: a field that goes away loses its focus, which saves once more
+    if (wanted !== null && wanted.trim() !== title) void rename(id, wanted);
   };
   const file = (format: string): string => `/api/conversations/${encodeURIComponent(id)}/export?format=${format}`;
   return (
     <header class="head">
-      {draft === null ? (
+      {draft.value === null ? (
         <h1 class="head-title">
-          <button type="button" onClick={() => setDraft(title)} title="Rename" aria-label={`${title}. Rename`}>
+          <button type="button" onClick={() => (draft.value = title)} title="Rename" aria-label={`${title}. Rename`}>
             {title}
           </button>
         </h1>
@@ -122,12 +124,12 @@ function Head() {
           <input
             class="head-input"
             aria-label="Title of the conversation"
-            value={draft}
+            value={draft.value}
             maxLength={200}
             autoFocus
-            onInput={(event) => setDraft(event.currentTarget.value)}
+            onInput={(event) => (draft.value = event.currentTarget.value)}
             onBlur={save}
-            onKeyDown={(event) => event.key === 'Escape' && setDraft(null)}
+            onKeyDown={(event) => event.key === 'Escape' && (draft.value = null)}
           />
         </form>
       )}

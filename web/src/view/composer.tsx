@@ -58,7 +58,8 @@ export function Composer() {
     at.style.height = `${Math.min(at.scrollHeight, innerHeight * 0.4)}px`;
   }, [text]);
   useEffect(() => {
-    if (matchMedia('(hover: hover)').matches) area.current?.focus({ preventScroll: true });
+    const isTyping = document.activeElement?.matches('input, textarea');
+    if (!isTyping && matchMedia('(hover: hover)').matches) area.current?.focus({ preventScroll: true });
   }, [heading.value?.id]);
   return (
     <form

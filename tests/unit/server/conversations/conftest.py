@@ -15,36 +15,22 @@ import httpx
 import pytest
 
 from bethink.config import Settings
-from bethink.engine.scripted import Said, Script, ScriptedEngine, scripted_tokenizer
-from bethink.model import Model, stop_ids
-from bethink.profiles import Profile, load_profiles
-from bethink.prompt import Template, Tokenizer
+from bethink.engine.scripted import Said, Script
+from bethink.model import Model
+from bethink.profiles import Profile
 from bethink.server.accounts.database import open_database
 from bethink.server.app import create_app
 from bethink.server.page import Page
 from bethink.server.pool import Pool
 from bethink.server.service import Service
-from bethink.types import ModelRef
+from tests.unit.scripted_models import NATIVE, scripted_model
 
-NATIVE = next(p for p in load_profiles() if p.name == "qwen3")
-CHATML = (
-    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
 CLOSED = NATIVE.close_text
 SIMPLE: dict[str, Said] = {"assistant\n": "<think>\ntwo and two</think>It is 4.", CLOSED: "It is 4."}
 
 
 def make_model(script: Script = SIMPLE, *, profile: Profile = NATIVE, **settings: Any) -> Model:
-    tokenizer = Tokenizer(scripted_tokenizer())
-    return Model(
-        engine=ScriptedEngine(script, **settings),
-        tokenizer=tokenizer,
-        template=Template(CHATML),
-        profile=profile,
-        ref=ModelRef("scripted", "0" * 64),
-        stop_ids=stop_ids(tokenizer, profile.stop, ()),
-    )
+    return scripted_model(script, profile=profile, **settings)
 
 
 @dataclass

@@ -12,38 +12,25 @@ from typing import Any
 import httpx
 from starlette.applications import Starlette
 
-from bethink.engine.scripted import Context, Line, Script, ScriptedEngine, scripted_tokenizer
-from bethink.model import Model, stop_ids
-from bethink.profiles import Profile, load_profiles
-from bethink.prompt import Template, Tokenizer
+from bethink.engine.scripted import Context, Line, Script, ScriptedEngine
+from bethink.model import Model
+from bethink.profiles import Profile
 from bethink.server.app import Surroundings, create_app
 from bethink.server.batches.runner import Batches
 from bethink.server.dialects import dialects_of
 from bethink.server.pool import Pool
 from bethink.server.response_store import ResponseStore
 from bethink.server.service import Service
-from bethink.types import ModelRef, Request
+from bethink.types import Request
+from tests.unit import scripted_models
+from tests.unit.scripted_models import NATIVE
 
-PROFILES = {profile.name: profile for profile in load_profiles()}
-PLAIN, NATIVE = PROFILES["qwen2.5"], PROFILES["qwen3"]
-CHATML = (
-    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
 THOUGHT, ANSWER = "Two and two are four.", "It is 4."
 SIMPLE: Script = {"assistant\n<think>\n": f"{THOUGHT}\n</think>\n\n{ANSWER}", "</think>\n\n": ANSWER}
 
 
 def scripted_model(script: Script, *, profile: Profile = NATIVE, **settings: Any) -> Model:
-    tokenizer = Tokenizer(scripted_tokenizer())
-    return Model(
-        engine=ScriptedEngine(script, **settings),
-        tokenizer=tokenizer,
-        template=Template(CHATML),
-        profile=profile,
-        ref=ModelRef("scripted", "0" * 64),
-        stop_ids=stop_ids(tokenizer, profile.stop, ()),
-    )
+    return scripted_models.scripted_model(script, profile=profile, **settings)
 
 
 @dataclass(slots=True)
