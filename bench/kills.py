@@ -30,12 +30,12 @@ import bethink
 from bethink.engine.openvino.engine import OpenVinoEngine
 from bethink.model import Model
 from bethink.server.accounts import Accounts
-from bethink.server.admission import Admission
 from bethink.server.app import Surroundings, create_app
-from bethink.server.keys import Keys
+from bethink.server.door.keys import Keys
 from bethink.server.listening import Server, Serving, bind
-from bethink.server.pool import Pool
-from bethink.server.service import Service
+from bethink.server.running.admission import Admission
+from bethink.server.running.pool import Pool
+from bethink.server.running.service import Service
 
 SEAM_CHARS = 24
 

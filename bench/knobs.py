@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))  # what is drawn is what t
 from table import machine, show
 
 from bethink.server.record import Record
-from bethink.server.service import Service
+from bethink.server.running.service import Service
 from tests.unit.server.wire.random_asking import broken, draw, random_model, read
 from tests.unit.server.wire.served import serving
 

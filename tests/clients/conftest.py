@@ -22,8 +22,8 @@ import uvicorn
 
 from bethink.engine.scripted import Context, Line
 from bethink.server.app import Surroundings, create_app
-from bethink.server.pool import Pool
-from bethink.server.service import Service
+from bethink.server.running.pool import Pool
+from bethink.server.running.service import Service
 from tests.unit.server.wire.served import THOUGHT, scripted_model
 
 ANSWER = "It is 4."

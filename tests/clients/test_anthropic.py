@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bethink.server.wire.messages import signature
+from bethink.server.wire.anthropic.messages import signature
 from tests.clients.conftest import ANSWER, client
 from tests.unit.server.wire.served import THOUGHT
 

@@ -20,11 +20,11 @@ import bethink
 from bethink.engine.openvino.engine import OpenVinoEngine
 from bethink.model import Model
 from bethink.server.accounts import Accounts
-from bethink.server.admission import Admission
 from bethink.server.app import Surroundings
-from bethink.server.keys import Keys
-from bethink.server.pool import Pool
-from bethink.server.service import Service
+from bethink.server.door.keys import Keys
+from bethink.server.running.admission import Admission
+from bethink.server.running.pool import Pool
+from bethink.server.running.service import Service
 from tests.unit.server.scripted import Rig, on_a_socket
 
 pytestmark = [pytest.mark.anyio, pytest.mark.real, pytest.mark.slow]

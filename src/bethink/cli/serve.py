@@ -183,8 +183,8 @@ def _models(given: Mapping[str, Any], settings: Settings, terminal: Terminal) ->
     Raises: UnknownModel: an alias of nothing that is here.
     """
     from bethink.model import default_model, load
-    from bethink.server.cards import cards_of
     from bethink.server.launch import Models
+    from bethink.server.running.cards import cards_of
 
     store = open_store()
     asked: tuple[str, ...] = given["models"] or (default_model(),)

@@ -23,20 +23,17 @@ from starlette.routing import Route
 from starlette.types import Scope
 
 from bethink.errors import BethinkError, UsageError
-from bethink.server.asks import Dialect
+from bethink.server.asking.asks import Dialect
 from bethink.server.batches.files import Files
 from bethink.server.batches.runner import Batches
 from bethink.server.batches.store import BatchStore
 from bethink.server.conversations.records import error_record
-from bethink.server.dialects import Dialects, dialects_of, responses_in
-from bethink.server.guard import Doors, ErrorBody, Guard
-from bethink.server.keys import KeyCheck, Keys
-from bethink.server.metrics import Metrics
-from bethink.server.openai_words import openai_error
+from bethink.server.door.guard import Doors, ErrorBody, Guard
+from bethink.server.door.keys import KeyCheck, Keys
+from bethink.server.door.recording import Recorder
 from bethink.server.openapi import document
-from bethink.server.page import Page
+from bethink.server.page.page import Page
 from bethink.server.record import Record
-from bethink.server.recording import Recorder
 from bethink.server.routes import embeddings, ollama
 from bethink.server.routes.batches import batch_routes
 from bethink.server.routes.counting import count_tokens
@@ -46,7 +43,10 @@ from bethink.server.routes.page import is_of_page, page_routes
 from bethink.server.routes.requests import control_chat, control_request
 from bethink.server.routes.responses import response_routes
 from bethink.server.routes.site import site_routes
-from bethink.server.service import Service, json_response
+from bethink.server.running.service import Service, json_response
+from bethink.server.watching.metrics import Metrics
+from bethink.server.wire.dialects import Dialects, dialects_of, responses_in
+from bethink.server.wire.openai.words import openai_error
 
 TIDY_S = 5.0
 LOADING = {"/api/chat": "messages", "/api/generate": "prompt"}

@@ -17,20 +17,20 @@ from bethink.config import Settings
 from bethink.errors import AccessError
 from bethink.model import Model
 from bethink.server.accounts import Accounts
-from bethink.server.admission import Admission
 from bethink.server.app import Surroundings, create_app
-from bethink.server.cards import Card
-from bethink.server.guard import Doors
-from bethink.server.keys import Keys
+from bethink.server.door.guard import Doors
+from bethink.server.door.keys import Keys
 from bethink.server.limits import Limits
 from bethink.server.listening import Serving, Stopping, bind, is_loopback, serve
-from bethink.server.logs import Log, LogFormat
-from bethink.server.metrics import Metrics
-from bethink.server.page import Page
-from bethink.server.pool import Pool
+from bethink.server.page.page import Page
 from bethink.server.record import Record
-from bethink.server.service import Service
-from bethink.server.spans import open_spans
+from bethink.server.running.admission import Admission
+from bethink.server.running.cards import Card
+from bethink.server.running.pool import Pool
+from bethink.server.running.service import Service
+from bethink.server.watching.logs import Log, LogFormat
+from bethink.server.watching.metrics import Metrics
+from bethink.server.watching.spans import open_spans
 
 CREATE_ADMIN = "bethink keys create admin --scope admin"
 

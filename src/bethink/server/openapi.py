@@ -15,10 +15,10 @@ from pydantic.json_schema import models_json_schema
 
 from bethink import __version__
 from bethink.server import openapi_answers as answers
-from bethink.server.anthropic_turns import CountBody
-from bethink.server.asks import Dialect
+from bethink.server.asking.asks import Dialect
 from bethink.server.routes.ollama import ShowBody
 from bethink.server.routes.requests import ControlBody
+from bethink.server.wire.anthropic.turns import CountBody
 
 REF = "#/components/schemas/{model}"
 Json = dict[str, Any]

@@ -14,13 +14,13 @@ from starlette.applications import Starlette
 from bethink.engine.scripted import Context, Fault, Line, Script, ScriptedEngine
 from bethink.model import Model
 from bethink.server.accounts import Accounts
-from bethink.server.admission import Admission
 from bethink.server.app import Surroundings, create_app
 from bethink.server.limits import Limits
 from bethink.server.listening import Server, Serving, Stopping, bind
-from bethink.server.pool import Pool
 from bethink.server.record import Record
-from bethink.server.service import Service
+from bethink.server.running.admission import Admission
+from bethink.server.running.pool import Pool
+from bethink.server.running.service import Service
 from tests.unit import scripted_models
 from tests.unit.scripted_models import PLAIN
 

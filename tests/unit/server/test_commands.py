@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bethink.server.accounts import LOCAL
-from bethink.server.asks import Ask, BadField
+from bethink.server.asking.asks import Ask, BadField
 from bethink.server.record import Record
 from bethink.types import Message, Request
 from tests.unit.server.wire.served import serving

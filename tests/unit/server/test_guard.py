@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from bethink.server.app import Surroundings
-from bethink.server.guard import Doors, host_name, same_place
+from bethink.server.door.guard import Doors, host_name, same_place
 from tests.unit.server.scripted import asked, in_process, rig
 
 pytestmark = pytest.mark.anyio

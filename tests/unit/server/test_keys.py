@@ -10,7 +10,7 @@ import pytest
 
 from bethink.server.accounts import Accounts, Limits
 from bethink.server.app import Surroundings
-from bethink.server.keys import Keys
+from bethink.server.door.keys import Keys
 from tests.unit.server.scripted import NAME, asked, in_process, rig
 
 pytestmark = pytest.mark.anyio

@@ -13,10 +13,10 @@ import pytest
 
 from bethink.server.accounts import Accounts
 from bethink.server.app import Surroundings
-from bethink.server.keys import Keys
-from bethink.server.logs import Log
+from bethink.server.door.keys import Keys
 from bethink.server.record import Record
-from bethink.server.spans import attributes, open_spans
+from bethink.server.watching.logs import Log
+from bethink.server.watching.spans import attributes, open_spans
 from bethink.types import Usage
 from tests.unit.server.scripted import THOUGHT, asked, in_process, rig
 

@@ -19,10 +19,10 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from bethink.server.app import Surroundings
-from bethink.server.dialects import dialects_of
-from bethink.server.guard import Doors
+from bethink.server.door.guard import Doors
 from bethink.server.openapi import ANSWERS, body_of, document
-from bethink.server.response_store import ResponseStore
+from bethink.server.wire.dialects import dialects_of
+from bethink.server.wire.openai.response_store import ResponseStore
 from tests.unit.server.scripted import rig, scripted_model
 
 MADE = rig()

@@ -11,7 +11,7 @@ import pytest
 
 from bethink.errors import DoesNotFit, EngineClosed, Overloaded, StoreError, UnknownModel
 from bethink.model import Model
-from bethink.server.pool import BROKEN_S, Change, ModelBroken, NoAdapters, Pool
+from bethink.server.running.pool import BROKEN_S, Change, ModelBroken, NoAdapters, Pool
 from tests.unit.server.scripted import scripted_model
 
 pytestmark = pytest.mark.anyio

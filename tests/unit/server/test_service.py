@@ -15,9 +15,9 @@ import pytest
 from bethink.engine.scripted import Context, Fault, Line
 from bethink.server.accounts import Accounts
 from bethink.server.app import Surroundings
-from bethink.server.keys import Keys
+from bethink.server.door.keys import Keys
 from bethink.server.limits import Limits
-from bethink.server.pool import ModelBroken
+from bethink.server.running.pool import ModelBroken
 from tests.unit.server.scripted import THOUGHT, Rig, asked, in_process, on_a_socket, rig
 
 pytestmark = pytest.mark.anyio

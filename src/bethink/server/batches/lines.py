@@ -9,8 +9,8 @@ import pydantic_core
 from pydantic import Field
 
 from bethink.errors import BethinkError
-from bethink.server.asks import BadField
-from bethink.server.bodies import Strict, read_body
+from bethink.server.asking.asks import BadField
+from bethink.server.asking.bodies import Strict, read_body
 
 MOST_LINES = 50_000
 MOST_ERRORS = 100

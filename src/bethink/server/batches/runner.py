@@ -15,13 +15,13 @@ from typing import Any
 
 from bethink.errors import BethinkError, Delayed
 from bethink.server.accounts import Principal
-from bethink.server.asks import OWNER, BadField, Dialect, Envelope
+from bethink.server.asking.asks import OWNER, BadField, Dialect, Envelope
 from bethink.server.batches.files import Files, NoSuchFile
 from bethink.server.batches.lines import Line, body_of, read_lines
 from bethink.server.batches.store import OVER, Batch, BatchStore
-from bethink.server.pool import ModelBroken
 from bethink.server.record import Record, new_id
-from bethink.server.service import Draining, Service
+from bethink.server.running.pool import ModelBroken
+from bethink.server.running.service import Draining, Service
 
 AT_ONCE = 16
 """Requests of a batch that are in the queue together; how many run is the engine's own affair."""

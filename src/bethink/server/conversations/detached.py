@@ -19,7 +19,6 @@ import pydantic_core
 
 from bethink.errors import AccountsError, BethinkError, EngineClosed
 from bethink.model import Model, Run
-from bethink.server.answering import Answering
 from bethink.server.conversations.eventlog import LAST, EventLog, Numbered
 from bethink.server.conversations.progress import Outcome, Progress
 from bethink.server.conversations.records import error_record, node_record, result_of
@@ -28,8 +27,9 @@ from bethink.server.conversations.starting import Runs
 from bethink.server.conversations.state import Shown
 from bethink.server.conversations.tree import messages_of
 from bethink.server.conversations.values import Node, NoSuchNode, Pending, TurnSettings
-from bethink.server.pool import ModelBroken
-from bethink.server.service import Draining
+from bethink.server.running.answering import Answering
+from bethink.server.running.pool import ModelBroken
+from bethink.server.running.service import Draining
 from bethink.trace import remove_traces
 from bethink.types import Finished, Message, Request, Result
 

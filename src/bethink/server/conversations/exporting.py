@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel
 
 from bethink.errors import UsageError
-from bethink.server.asks import BadField
+from bethink.server.asking.asks import BadField
 from bethink.server.conversations.records import conversation_record, node_record
 from bethink.server.conversations.rows import new_id
 from bethink.server.conversations.storage import MAX_NODES

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bethink.errors import BethinkError
-from bethink.server.asks import BadField
+from bethink.server.asking.asks import BadField
 from bethink.server.conversations.values import Conversation, FileRef, Node
 from bethink.trace import result_record
 from bethink.types import PathResult, Result

@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 
 from bethink.model import Model, Run
 from bethink.server.accounts import LOCAL, Principal
-from bethink.server.answering import Answering
-from bethink.server.asks import Ask
+from bethink.server.asking.asks import Ask
 from bethink.server.conversations.values import Pending
 from bethink.server.record import Record
-from bethink.server.service import Service
+from bethink.server.running.answering import Answering
+from bethink.server.running.service import Service
 from bethink.types import Request
 
 DIALECT = "page"

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from bethink.errors import UsageError
-from bethink.server.knobs import Strict
+from bethink.server.asking.knobs import Strict
 from bethink.thinking.spend import MAX_PATHS
 from bethink.types import Effort
 

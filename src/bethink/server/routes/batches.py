@@ -15,14 +15,14 @@ from starlette.routing import Route
 
 from bethink.errors import BethinkError, UsageError
 from bethink.server.accounts import Principal
-from bethink.server.asks import BadField
+from bethink.server.asking.asks import BadField
+from bethink.server.asking.bodies import Strict, read_body
 from bethink.server.batches.runner import Batches
 from bethink.server.batches.store import Batch
-from bethink.server.bodies import Strict, read_body
 from bethink.server.limits import read_limited
-from bethink.server.openai_words import openai_error
 from bethink.server.record import Record, new_id
-from bethink.server.service import Service, error_headers, json_response
+from bethink.server.running.service import Service, error_headers, json_response
+from bethink.server.wire.openai.words import openai_error
 
 WINDOW_S = 24 * 3600
 MOST_LISTED = 100

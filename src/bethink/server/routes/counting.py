@@ -12,11 +12,11 @@ from starlette.responses import Response
 
 from bethink.errors import BethinkError, ContextFull
 from bethink.model import Model
-from bethink.server.anthropic_turns import read_count
 from bethink.server.limits import read_limited
 from bethink.server.record import Record
-from bethink.server.service import Service, error_response, json_response
-from bethink.server.wire.messages import Messages
+from bethink.server.running.service import Service, error_response, json_response
+from bethink.server.wire.anthropic.messages import Messages
+from bethink.server.wire.anthropic.turns import read_count
 from bethink.types import Request
 
 

@@ -8,8 +8,8 @@ from starlette.requests import Request as Http
 from starlette.responses import Response
 
 from bethink.errors import BethinkError, CapabilityMissing
-from bethink.server.guard import ErrorBody
-from bethink.server.service import json_response
+from bethink.server.door.guard import ErrorBody
+from bethink.server.running.service import json_response
 
 PATHS = ("/v1/embeddings", "/api/embed", "/api/embeddings")
 

@@ -8,10 +8,10 @@ from starlette.requests import Request as Http
 from starlette.responses import Response
 
 from bethink.errors import BethinkError
-from bethink.server.openai_words import openai_error
-from bethink.server.pool import Pool
 from bethink.server.record import Record
-from bethink.server.service import Service, json_response
+from bethink.server.running.pool import Pool
+from bethink.server.running.service import Service, json_response
+from bethink.server.wire.openai.words import openai_error
 
 
 async def list_models(http: Http) -> Response:

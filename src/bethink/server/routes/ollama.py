@@ -17,14 +17,14 @@ from starlette.types import Message, Receive
 
 from bethink.errors import BethinkError
 from bethink.server.accounts import Principal
-from bethink.server.asks import BadField
-from bethink.server.bodies import Strict, read_body
-from bethink.server.cards import Card
+from bethink.server.asking.asks import BadField
+from bethink.server.asking.bodies import Strict, read_body
 from bethink.server.limits import read_limited
-from bethink.server.ollama_words import ollama_error, seconds_of
-from bethink.server.pool import Loaded
 from bethink.server.record import Record
-from bethink.server.service import Service, json_response
+from bethink.server.running.cards import Card
+from bethink.server.running.pool import Loaded
+from bethink.server.running.service import Service, json_response
+from bethink.server.wire.ollama.words import ollama_error, seconds_of
 
 API_VERSION = "0.12.11"
 """The version of Ollama's API that is spoken here; clients compare it."""

@@ -8,14 +8,14 @@ from starlette.requests import Request as Http
 from starlette.responses import Response
 
 from bethink.errors import BethinkError, UsageError
-from bethink.server.answering import Answering
-from bethink.server.asks import BadField
-from bethink.server.bodies import read_body
-from bethink.server.knobs import Strict
+from bethink.server.asking.asks import BadField
+from bethink.server.asking.bodies import read_body
+from bethink.server.asking.knobs import Strict
 from bethink.server.limits import read_limited
-from bethink.server.openai_words import openai_error
 from bethink.server.record import Record
-from bethink.server.service import Service, json_response
+from bethink.server.running.answering import Answering
+from bethink.server.running.service import Service, json_response
+from bethink.server.wire.openai.words import openai_error
 
 
 class NoSuchRequest(UsageError):

@@ -10,11 +10,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from bethink.errors import BethinkError
-from bethink.server.asks import BadField
-from bethink.server.openai_words import openai_error
+from bethink.server.asking.asks import BadField
 from bethink.server.record import Record
-from bethink.server.response_store import ResponseStore
-from bethink.server.service import json_response
+from bethink.server.running.service import json_response
+from bethink.server.wire.openai.response_store import ResponseStore
+from bethink.server.wire.openai.words import openai_error
 
 Answered = Callable[[Http, str], dict[str, Any]]
 

@@ -20,9 +20,9 @@ from bethink.model import Model
 from bethink.profiles import Profile
 from bethink.server.accounts.database import open_database
 from bethink.server.app import create_app
-from bethink.server.page import Page
-from bethink.server.pool import Pool
-from bethink.server.service import Service
+from bethink.server.page.page import Page
+from bethink.server.running.pool import Pool
+from bethink.server.running.service import Service
 from tests.unit.scripted_models import NATIVE, scripted_model
 
 CLOSED = NATIVE.close_text

@@ -8,12 +8,12 @@ from pathlib import Path
 from bethink.config import Settings
 from bethink.engine.scripted import Context, Line
 from bethink.server.accounts import Accounts
-from bethink.server.admission import Admission
 from bethink.server.app import create_app
 from bethink.server.listening import Serving, bind, serve
-from bethink.server.page import Page
-from bethink.server.pool import Pool
-from bethink.server.service import Service
+from bethink.server.page.page import Page
+from bethink.server.running.admission import Admission
+from bethink.server.running.pool import Pool
+from bethink.server.running.service import Service
 from tests.unit.server.conversations.conftest import CLOSED, make_model
 
 THOUGHT = " ".join(f"step{n}" for n in range(120))

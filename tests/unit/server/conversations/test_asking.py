@@ -124,7 +124,7 @@ async def test_what_is_stopped_keeps_what_was_said(serve: Serve) -> None:
 
 
 async def test_an_engine_that_dies_costs_nothing_but_time(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bethink.server.pool.BROKEN_S", (0.1,))
+    monkeypatch.setattr("bethink.server.running.pool.BROKEN_S", (0.1,))
     models = [
         make_model(SLOW, faults=[Fault("kills_engine", after=200)]),
         make_model({**SLOW, "word10": Line(LONG.partition("word10")[2] + "</think>It is 4.")}),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bethink.errors import SourceUnreachable
-from bethink.server.jobs import Cancelling, JobCancelled, Jobs, Tell
+from bethink.server.page.jobs import Cancelling, JobCancelled, Jobs, Tell
 from tests.unit.server.conversations.conftest import Client, Serve
 
 pytestmark = pytest.mark.anyio

@@ -13,12 +13,12 @@ import pytest
 from bethink.config import Settings
 from bethink.server.accounts import Accounts
 from bethink.server.accounts.values import DEFAULT_WORKSPACE
-from bethink.server.admission import Admission
 from bethink.server.app import Surroundings, create_app
-from bethink.server.keys import Keys
-from bethink.server.page import Page
-from bethink.server.pool import Pool
-from bethink.server.service import Service
+from bethink.server.door.keys import Keys
+from bethink.server.page.page import Page
+from bethink.server.running.admission import Admission
+from bethink.server.running.pool import Pool
+from bethink.server.running.service import Service
 from tests.unit.server.conversations.conftest import Client, make_model, until
 
 pytestmark = pytest.mark.anyio

@@ -17,10 +17,10 @@ from bethink.model import Model
 from bethink.profiles import Profile
 from bethink.server.app import Surroundings, create_app
 from bethink.server.batches.runner import Batches
-from bethink.server.dialects import dialects_of
-from bethink.server.pool import Pool
-from bethink.server.response_store import ResponseStore
-from bethink.server.service import Service
+from bethink.server.running.pool import Pool
+from bethink.server.running.service import Service
+from bethink.server.wire.dialects import dialects_of
+from bethink.server.wire.openai.response_store import ResponseStore
 from bethink.types import Request
 from tests.unit import scripted_models
 from tests.unit.scripted_models import NATIVE

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from bethink.server.asks import BadField
+from bethink.server.asking.asks import BadField
 from tests.unit.server.wire.served import ANSWER, SIMPLE, THOUGHT, says, serving
 
 pytestmark = pytest.mark.anyio

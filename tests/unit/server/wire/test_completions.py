@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bethink.server.wire.completions import Completions
+from bethink.server.wire.openai.completions import Completions
 from bethink.types import Completion, Drawing
 from tests.unit.server.wire.served import serving
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from bethink.server.asks import BadField
-from bethink.server.wire.chat import Chat
+from bethink.server.asking.asks import BadField
+from bethink.server.wire.openai.chat import Chat
 from bethink.types import Request
 
 

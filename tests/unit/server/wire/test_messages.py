@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bethink.engine.scripted import Context, Line
-from bethink.server.wire.messages import signature
+from bethink.server.wire.anthropic.messages import signature
 from tests.unit.server.wire.served import ANSWER, THOUGHT, Served, serving
 
 pytestmark = pytest.mark.anyio

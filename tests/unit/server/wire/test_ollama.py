@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from bethink.errors import BethinkError
-from bethink.server.asks import BadField
-from bethink.server.ollama_words import seconds_of
-from bethink.server.wire.ollama_chat import OllamaChat
-from bethink.server.wire.ollama_generate import OllamaGenerate
+from bethink.server.asking.asks import BadField
+from bethink.server.wire.ollama.chat import OllamaChat
+from bethink.server.wire.ollama.generate import OllamaGenerate
+from bethink.server.wire.ollama.words import seconds_of
 from bethink.types import Completion, Request
 from tests.unit.server.wire.served import ANSWER, THOUGHT, serving
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from bethink.server.asks import BadField
-from bethink.server.response_items import ReasoningItem, messages_of, packed, thought_of, unpacked
-from bethink.server.response_store import Kept, NoSuchResponse, ResponseStore
+from bethink.server.asking.asks import BadField
+from bethink.server.wire.openai.response_items import ReasoningItem, messages_of, packed, thought_of, unpacked
+from bethink.server.wire.openai.response_store import Kept, NoSuchResponse, ResponseStore
 from bethink.types import Message, ToolCall
 from tests.unit.server.wire.served import ANSWER, THOUGHT, says, serving
 

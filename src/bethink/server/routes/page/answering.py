@@ -10,12 +10,12 @@ from starlette.requests import Request as Http
 from starlette.responses import Response
 
 from bethink.errors import BethinkError
-from bethink.server.bodies import read_body
+from bethink.server.asking.bodies import read_body
 from bethink.server.conversations.records import error_record
 from bethink.server.limits import read_limited
-from bethink.server.page import Page
+from bethink.server.page.page import Page
 from bethink.server.record import Record
-from bethink.server.service import error_headers, json_response
+from bethink.server.running.service import error_headers, json_response
 
 Body = TypeVar("Body", bound=BaseModel)
 Handler = Callable[[Http], Awaitable[Response]]

@@ -10,8 +10,9 @@ from pydantic import Field
 from starlette.requests import Request as Http
 from starlette.responses import Response
 
-from bethink.server.asks import BadField
-from bethink.server.bodies import read_body
+from bethink.server.asking.asks import BadField
+from bethink.server.asking.bodies import read_body
+from bethink.server.asking.knobs import Strict
 from bethink.server.conversations.exporting import (
     ImportBody,
     json_of,
@@ -23,12 +24,11 @@ from bethink.server.conversations.records import conversation_record, node_recor
 from bethink.server.conversations.rows import new_id
 from bethink.server.conversations.searching import listed
 from bethink.server.conversations.tree import branch
-from bethink.server.knobs import Strict
 from bethink.server.limits import read_limited
 from bethink.server.routes.page.answering import body_of, page_of
 from bethink.server.routes.page.person import person_of
 from bethink.server.routes.page.traces import trace_file
-from bethink.server.service import json_response
+from bethink.server.running.service import json_response
 from bethink.trace import remove_traces
 
 MOST_LISTED = 200

@@ -18,7 +18,7 @@ from bethink.server.files.reading import ReadFile, is_pdf, read_text, safe_name
 from bethink.server.limits import MIB, read_limited
 from bethink.server.routes.page.answering import page_of
 from bethink.server.routes.page.person import person_of
-from bethink.server.service import json_response
+from bethink.server.running.service import json_response
 
 MAX_BYTES = 20 * MIB
 FORGOTTEN_US = 24 * 3600 * 1_000_000

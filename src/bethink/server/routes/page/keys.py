@@ -16,12 +16,12 @@ from bethink.server.accounts import DEFAULT_SCOPES, Accounts, By, Key, Scope, Us
 from bethink.server.accounts import Limits as KeyLimits
 from bethink.server.accounts.usage import GROUPS
 from bethink.server.accounts.values import MAX_COUNT, MAX_NAME, Clock
-from bethink.server.asks import BadField
+from bethink.server.asking.asks import BadField
+from bethink.server.asking.knobs import Strict
 from bethink.server.conversations.records import moment
-from bethink.server.knobs import Strict
 from bethink.server.record import Record
 from bethink.server.routes.page.answering import body_of, page_of
-from bethink.server.service import json_response
+from bethink.server.running.service import json_response
 
 Most = Annotated[int, Field(ge=1, le=MAX_COUNT)]
 

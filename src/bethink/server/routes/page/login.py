@@ -11,10 +11,10 @@ from starlette.responses import Response
 
 from bethink.errors import UsageError
 from bethink.server.accounts.sessions import LASTS_S
-from bethink.server.keys import COOKIE, session_of
-from bethink.server.knobs import Strict
+from bethink.server.asking.knobs import Strict
+from bethink.server.door.keys import COOKIE, session_of
 from bethink.server.routes.page.answering import body_of, page_of
-from bethink.server.service import json_response
+from bethink.server.running.service import json_response
 
 
 class NoLogins(UsageError):

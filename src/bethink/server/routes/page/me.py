@@ -11,7 +11,7 @@ from bethink import __version__
 from bethink.server.record import Record
 from bethink.server.routes.page.answering import page_of
 from bethink.server.routes.page.person import person_of
-from bethink.server.service import json_response
+from bethink.server.running.service import json_response
 
 
 async def show_me(http: Http) -> Response:

@@ -13,13 +13,13 @@ from starlette.requests import Request as Http
 from starlette.responses import Response, StreamingResponse
 
 from bethink.errors import UsageError
-from bethink.server.fetching import fetching, listed, refuse_names
-from bethink.server.jobs import Job
-from bethink.server.knobs import Strict
+from bethink.server.asking.knobs import Strict
+from bethink.server.page.fetching import fetching, listed, refuse_names
+from bethink.server.page.jobs import Job
 from bethink.server.record import Record
 from bethink.server.routes.page.answering import body_of, page_of
 from bethink.server.routes.page.person import person_of
-from bethink.server.service import json_response
+from bethink.server.running.service import json_response
 from bethink.server.streams import beating
 from bethink.store import Store
 

@@ -12,16 +12,16 @@ from pydantic import Field
 from starlette.requests import Request as Http
 from starlette.responses import Response, StreamingResponse
 
-from bethink.server.asks import BadField
+from bethink.server.asking.asks import BadField
+from bethink.server.asking.knobs import Strict
 from bethink.server.conversations.eventlog import LAST, Numbered
 from bethink.server.conversations.records import node_record
 from bethink.server.conversations.values import MAX_CONTENT, NoSuchNode, TurnSettings
-from bethink.server.knobs import Strict
 from bethink.server.record import Record
 from bethink.server.routes.page.answering import body_of, page_of
 from bethink.server.routes.page.conversations import number
 from bethink.server.routes.page.person import person_of
-from bethink.server.service import json_response
+from bethink.server.running.service import json_response
 from bethink.server.streams import beating
 
 BEAT_S, ALIVE_BEATS = 1.0, 10

@@ -15,7 +15,7 @@ from bethink.errors import UsageError
 from bethink.picture.page import page as picture_of
 from bethink.server.routes.page.answering import page_of
 from bethink.server.routes.page.person import person_of
-from bethink.server.service import json_response
+from bethink.server.running.service import json_response
 from bethink.trace import Trace
 
 ID = re.compile(r"[0-9a-z-]{1,60}")

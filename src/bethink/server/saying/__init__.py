@@ -1,0 +1,1 @@
+"""What a run is told as, before a dialect puts it into its words."""
