@@ -54,20 +54,23 @@ class Page:
     @contextlib.asynccontextmanager
     async def living(self) -> AsyncGenerator[None]:
         """While the server runs."""
-        taking_up = asyncio.create_task(self._take_up())
+        ends = asyncio.Event()
+        taking_up = asyncio.create_task(self._take_up(ends))
         try:
             yield
         finally:
-            taking_up.cancel()
+            ends.set()
+            await taking_up  # not cancelled: a look in its thread would claim what is released below
             await self.detached.close()
             await self.jobs.close()
 
-    async def _take_up(self) -> None:
+    async def _take_up(self, ends: asyncio.Event) -> None:
         log = logging.getLogger("bethink")
-        while True:
+        while not ends.is_set():
             try:
                 if n := await self.detached.take_up():
                     log.info("%d interrupted answers go on", n)
             except BethinkError as error:
                 log.warning("interrupted answers cannot be looked for: %s", error)
-            await asyncio.sleep(TAKE_UP_S)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(ends.wait(), TAKE_UP_S)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
 
 from bethink.engine.scripted import Fault, Line, Said, ScriptedEngine
+from bethink.server.conversations.progress import Progress
+from bethink.server.conversations.values import Pending
 from tests.unit.server.conversations.conftest import CLOSED, SIMPLE, Serve, make_model, until
 
 pytestmark = pytest.mark.anyio
@@ -163,6 +166,25 @@ async def test_a_server_that_ends_in_the_middle_hands_its_answers_on(serve: Serv
         node = await client.node(conversation, node_id)
     assert (node["status"], node["content"], node["thinking"]) == ("done", "It is 4.", LONG)
     assert (shown.thinking[0], shown.answer[0]) == (LONG, "It is 4.")
+
+
+async def test_a_server_that_looks_for_answers_while_it_ends_claims_none_that_it_released(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take_up = Progress.take_up
+
+    def late(self: Progress) -> list[Pending]:
+        time.sleep(0.5)
+        return take_up(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Progress, "take_up", late)
+        async with serve(make_model(SLOW, token_delay_s=0.001)) as client:
+            conversation = await client.new()
+            node_id = (await client.ask(conversation, "What is 2 + 2?", paths=1))["assistant"]["id"]
+        await asyncio.sleep(0.6)
+    async with serve() as client, asyncio.timeout(10):
+        await client.watch(node_id)
 
 
 @pytest.mark.parametrize(
