@@ -94,10 +94,11 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=1000)
     parser.add_argument("--streams", type=int, default=50)
     parser.add_argument("--minutes", type=float, default=0.5)
+    parser.add_argument("--delay", type=float, default=0.05, help="seconds between a stream's tokens")
     given = parser.parse_args()
     print(machine())
     raise_open_files()
-    options = ("--tokens", "200", "--delay", "0.05", "--parallel", str(given.streams), "--idle", "7200")
+    options = ("--tokens", "200", "--delay", str(given.delay), "--parallel", str(given.streams), "--idle", "7200")
     with scripted_server(*options) as server:
         rows = asyncio.run(measure(server, given.connections, given.streams, given.minutes * 60))
     show("What connections cost", ("", "memory, MB", "open files", "under way"), rows)
