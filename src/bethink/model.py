@@ -29,7 +29,6 @@ from bethink.profiles import choose as choose_profile
 from bethink.prompt import Tokenizer
 from bethink.run import Run
 from bethink.store import Store
-from bethink.store.pull import pull
 from bethink.thinking.calibration import find as find_calibration
 from bethink.thinking.checks import refuse_early
 from bethink.thinking.vote import VoteRule
@@ -102,6 +101,8 @@ def load(
     try:
         local = store.get(name)
     except StoreError:
+        from bethink.store.pull import pull  # a model that is here needs no network, nor the time to import it
+
         local = asyncio.run(pull(store, name, report))
     opened, files = open_engine(store, local, engine=engine, precision=precision, on_progress=report)
     tokenizer, template = files.tokenizer, files.template
