@@ -42,6 +42,12 @@ async def test_a_thought_is_a_signed_block_before_the_answer() -> None:
     assert (told["stop_reason"], told["stop_sequence"]) == ("end_turn", None)
 
 
+async def test_null_means_what_leaving_it_away_means() -> None:
+    async with serving() as served:
+        told = await served.post(PATH, ASKED | {"stream": None})
+    assert told["content"][-1]["text"] == ANSWER
+
+
 async def test_the_events_come_in_anthropics_order_with_whole_blocks() -> None:
     async with serving(calling) as served:
         events = await served.events(PATH, ASKED | {"tools": [TOOL]})

@@ -44,6 +44,13 @@ async def test_think_switches_the_thought(think: Any, is_told: bool) -> None:
     assert (chat["message"]["content"], text["response"]) == (ANSWER, ANSWER)
 
 
+@pytest.mark.parametrize("path", ["/api/chat", "/api/generate"])
+async def test_null_means_what_leaving_it_away_means(path: str) -> None:
+    async with serving() as served:
+        lines = await served.lines(path, (ASKED if path.endswith("chat") else PROMPT) | {"stream": None})
+    assert len(lines) > 1
+
+
 async def test_a_system_message_reaches_the_model() -> None:
     async with serving() as served:
         await served.post("/api/generate", PROMPT | {"stream": False, "system": "Be brief."})

@@ -13,13 +13,8 @@ from starlette.responses import Response
 from bethink.server.asking.asks import BadField
 from bethink.server.asking.bodies import read_body
 from bethink.server.asking.knobs import Strict
-from bethink.server.conversations.exporting import (
-    ImportBody,
-    json_of,
-    markdown_of,
-    nodes_of_import,
-    title_of_import,
-)
+from bethink.server.conversations.exporting import json_of, markdown_of
+from bethink.server.conversations.importing import ImportBody, nodes_of_import, title_of_import
 from bethink.server.conversations.records import conversation_record, node_record
 from bethink.server.conversations.rows import new_id
 from bethink.server.conversations.searching import listed

@@ -56,7 +56,7 @@ class Messages:
             seed=given.seed,
             drawing=drawn(top_p=given.top_p, top_k=given.top_k, stop=stops(given.stop_sequences, "stop_sequences")),
         )
-        return Ask(given.model, request, is_streamed=given.stream), given
+        return Ask(given.model, request, is_streamed=bool(given.stream)), given
 
     def teller(self, known: MessagesBody, envelope: Envelope) -> MessagesTeller:
         return MessagesTeller(known, envelope)

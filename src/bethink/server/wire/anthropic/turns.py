@@ -124,7 +124,7 @@ class CountBody(Knobs):
 
 class MessagesBody(CountBody):
     max_tokens: Annotated[int, Field(ge=1)]
-    stream: bool = False
+    stream: bool | None = None
     temperature: Annotated[float, Field(ge=0, le=5)] | None = None
     top_p: TopP | None = None
     top_k: TopK | None = None

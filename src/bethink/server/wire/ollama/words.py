@@ -87,7 +87,7 @@ class OllamaBody(Knobs):
     """`truncate` and `shift`: nothing is ever cut from a prompt or a context."""
 
     model: str = ""
-    stream: bool = True
+    stream: bool | None = None
     format: str | dict[str, Any] | None = None
     options: Options | None = None
     keep_alive: str | float | None = None
@@ -127,7 +127,11 @@ class LineTeller:
 def asked_of(given: OllamaBody) -> dict[str, Any]:
     """The fields of an `Ask` that are no part of its request."""
     options = given.options or Options()
-    return {"is_streamed": given.stream, "n_context": options.num_ctx, "keep_s": seconds_of(given.keep_alive)}
+    return {
+        "is_streamed": given.stream is not False,
+        "n_context": options.num_ctx,
+        "keep_s": seconds_of(given.keep_alive),
+    }
 
 
 def limits_of(given: OllamaBody) -> dict[str, Any]:
