@@ -45,6 +45,10 @@ class Plan:
     notes: tuple[str, ...] = ()
 
 
+ASKED_CHARS = 4000
+"""What is asked, and what there is to choose from, stands in so many characters at the end of a question."""
+
+
 @cache
 def efforts() -> dict[str, Spend]:
     """The shipped mapping."""
@@ -59,7 +63,8 @@ _ASKS_FOR_VALUE = re.compile(
     r"多少|几|计算|求",
     re.IGNORECASE,
 )
-_CHOICES = re.compile(r"(?:^|\n)\s*\(?A[).:].*?(?:\n|\s)\(?B[).:]", re.DOTALL)
+_FIRST_CHOICE = re.compile(r"^[^\S\n]*\(?A[).:]", re.MULTILINE)
+_SECOND_CHOICE = re.compile(r"\s\(?B[).:]")
 _NUMBERS = re.compile(
     r"\d|\b(one|two|three|four|five|six|seven|eight|nine|ten|twice|half|dozen|double|third|quarter)\b", re.IGNORECASE
 )
@@ -71,11 +76,15 @@ _ASKS_FOR_TEXT = re.compile(
 
 
 def is_comparable(question: str) -> bool:
-    """Whether answers to this question are values or choices, which a vote can compare. Cheap, and wrong on the safe
-    side: a question it misses is answered once."""
-    if _CHOICES.search(question):
+    """Whether answers to this question are values or choices, which a vote can compare. Wrong on the safe side: a
+    question it misses is answered once. It runs before every question, on the event loop, so it costs at most a
+    millisecond, however long or hostile the question is: it reads `ASKED_CHARS`, each pattern once."""
+    start = max(0, len(question) - ASKED_CHARS)  # not a slice, so that what is cut off begins no line and no word
+    first = _FIRST_CHOICE.search(question, start)
+    if first and _SECOND_CHOICE.search(question, first.end()):
         return True
-    return bool(_ASKS_FOR_VALUE.search(question) and _NUMBERS.search(question) and not _ASKS_FOR_TEXT.search(question))
+    asks = _ASKS_FOR_VALUE.search(question, start) and _NUMBERS.search(question, start)
+    return bool(asks and not _ASKS_FOR_TEXT.search(question, start))
 
 
 def resolve(
