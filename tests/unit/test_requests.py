@@ -161,6 +161,14 @@ async def test_a_call_that_is_wanted_is_begun_and_held_to_the_tools_schema(choic
     assert (result.answer, result.finish_reason) == ("", "tool_calls")
 
 
+@pytest.mark.parametrize("choice", ["required", "function:weather"])
+async def test_a_call_that_the_engine_could_not_hold_the_model_to_is_refused(choice: str) -> None:
+    model = make_model({START: CALL})
+    with pytest.raises(CapabilityMissing, match=choice):
+        model.think(asked("Why?", tools=(WEATHER, CLOCK), tool_choice=choice))
+    assert (await model.answer(asked("Why?", tools=(WEATHER, CLOCK)))).finish_reason == "tool_calls"
+
+
 async def test_references_inside_a_tools_schema_still_mean_the_same_in_the_choice_of_all() -> None:
     seen: list[Any] = []
 
