@@ -52,8 +52,9 @@ def instructions(descriptions: Sequence[object]) -> str:
 
 
 def written_calls(calls: Iterable[tuple[str, str]]) -> str:
-    """Calls as names and the JSON texts of their arguments."""
-    return "\n".join(f'{OPEN}\n{{"name": "{name}", "arguments": {arguments}}}\n{CLOSE}' for name, arguments in calls)
+    """Calls as names and the JSON texts of their arguments. A name may be any text, which stays the name."""
+    named = [(json.dumps(name, ensure_ascii=False), arguments) for name, arguments in calls]
+    return "\n".join(f'{OPEN}\n{{"name": {name}, "arguments": {arguments}}}\n{CLOSE}' for name, arguments in named)
 
 
 def written_result(content: str) -> str:

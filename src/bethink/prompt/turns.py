@@ -84,9 +84,8 @@ def _turn(at: int, message: Message, template: str, keep_thinking: bool, hide: H
         calls = [_call(call, hide) for call in message.tool_calls]
         turn = Turn({**turn.said, "tool_calls": calls}, at)
     elif message.tool_calls:
-        calls = written_calls(
-            [(call.name, cast("str", hide(call.arguments.strip() or "{}"))) for call in message.tool_calls]
-        )
+        said = [(hide(call.name), hide(call.arguments.strip() or "{}")) for call in message.tool_calls]
+        calls = written_calls(cast("list[tuple[str, str]]", said))
         turn = Turn({**turn.said, "content": "\n".join(filter(None, (content, calls)))}, None)
     if keep_thinking and message.thinking:
         return _with_thinking(turn, cast("str", hide(message.thinking)), template)
