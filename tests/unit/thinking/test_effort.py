@@ -50,8 +50,10 @@ def test_other_questions_are_answered_once(question: str) -> None:
 
 
 HOSTILE = (
-    "A) x\n", "\nA) ", "A) ", "\n(A", "(", "\n", " ", "\t", "\u3000", "what is ", "how ", "what is the\n", "1", "one ", "`",
-    "```", "````a ", "def f", "\ndef f", ">>> f", "\n>>> f(", "write ", "complete this ", "a", ".", "几", "\x00", "\r",
+    "A) x\n", "\nA) ", "A) ", "\n(A", "(", "\n", " ", "\t", "\u3000", "what is ", "how ", "what is the\n", "1", "one ",
+    "`", "```", "````a ",
+    "def f", "\ndef f", ">>> f", "\n>>> f(", "write ", "complete this ", "a", ".", "几", "\x00",
+    "\r",
 )  # fmt: skip
 
 
