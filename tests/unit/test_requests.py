@@ -208,6 +208,20 @@ async def test_what_makes_a_plain_model_think_stands_with_the_question_not_with_
     assert "And in Rome?\n\nThink" in run.trace.prompt_text
 
 
+@pytest.mark.parametrize("said_since", [1, 2, 3])
+async def test_what_is_asked_decides_the_evidence_whatever_was_said_since(said_since: int) -> None:
+    call = ToolCall("call_1", "weather", "")
+    since = (
+        Message("assistant", "I look.", tool_calls=(call,)),
+        Message("tool", "18 degrees", tool_call_id="call_1"),
+        Message("assistant", "It has"),
+    )
+    history = (Message("user", "How many degrees are 3 more than in Rome?"), *since[:said_since])
+    run = make_model({}).think(Request(history, tools=(WEATHER,), tool_choice="none"))
+    assert run.check.asks_for_value
+    assert run.plan.n_paths > 1
+
+
 @pytest.mark.parametrize(
     "limits",
     [

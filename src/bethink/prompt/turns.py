@@ -34,6 +34,15 @@ Hide = Callable[[object], object]
 """Makes what users and models wrote harmless; the tags that are put around it here stay the template's own."""
 
 
+def last_question(messages: Sequence[Message]) -> int:
+    """Where the model is asked what it shall answer: the user's last message. What the assistant said since then, and
+    what tools gave it, is no question. Where no user speaks, the last message that is neither."""
+    for roles in (("user",), ("system",)):
+        if found := [at for at, message in enumerate(messages) if message.role in roles]:
+            return found[-1]
+    return len(messages) - 1
+
+
 def turns_of(
     messages: Sequence[Message], tools: Sequence[Tool], template: str, *, keep_thinking: bool, hide: Hide
 ) -> list[Turn]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from bethink.errors import SandboxMissing, UsageError
+from bethink.prompt import last_question
 from bethink.thinking.checks.calls import name_in_question
 from bethink.thinking.checks.check import Ask, Check, Judged, Patience
 from bethink.thinking.checks.command import Command
@@ -63,8 +64,7 @@ def _unfenced(text: str) -> str:
 
 def choose(request: Request, sandbox: SharedSandbox) -> Check:
     """The check of a request. Raises: UsageError, SandboxMissing (code was asked for and cannot be run)."""
-    asked = [message for message in request.messages if message.role != "tool"] or request.messages
-    question = asked[-1].content[-MAX_QUESTION_CHARS:]
+    question = request.messages[last_question(request.messages)].content[-MAX_QUESTION_CHARS:]
     _refuse_mixtures(request)
     name, _, rest = request.check.partition(":")
     match name:
