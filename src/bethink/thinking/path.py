@@ -97,7 +97,8 @@ class Path(Seen):
         self.trace.paths.append(traced)
         self.chain = Chain(self.prompt_ids, self.codec, self._new_tracker, traced)
         self.draws = Draws(self.sampling)
-        reply = Reply(self.form.stop, self.form.tools, self._call_id, self.form.most_calls)
+        form, markers = self.form, self.profile.markers
+        reply = Reply(form.stop, form.tools, self._call_id, form.most_calls, markers)
         teller = Teller(self.index, self.chain, self.codec, reply, self.emit, self.form.n_logprobs)
         tail = self.profile.close_text.partition(self.profile.close_marker)[2] if self.profile.is_native else ""
         self.answering = Answering(self.form, self.chain, self.codec, teller, tail)
@@ -147,7 +148,10 @@ class Path(Seen):
     def _new_tracker(self) -> PhaseTracker:
         begins_with_answer = not self.profile.is_native and not self.limits.thinking_tokens and not self.thought
         return PhaseTracker(
-            self.profile.open_marker, self.profile.close_marker, "answer" if begins_with_answer else "thinking"
+            self.profile.open_marker,
+            self.profile.close_marker,
+            "answer" if begins_with_answer else "thinking",
+            calls=Reply(tools=self.form.tools) if self.form.tools else None,
         )
 
     def _open(self) -> None:

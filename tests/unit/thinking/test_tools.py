@@ -69,6 +69,30 @@ async def test_one_call_ends_the_turn_where_only_one_is_wanted(make_rig: MakeRig
     assert result.usage.answer_tokens == len(CALL)
 
 
+@pytest.mark.parametrize("marker", NATIVE.markers)
+@pytest.mark.parametrize("form", [CALL, CALL[12:-13], f"```json\n{CALL[12:-13]}\n```", f"Let me look.\n{CALL}"])
+async def test_a_marker_in_an_argument_is_a_text_of_the_call(make_rig: MakeRig, marker: str, form: str) -> None:
+    city = f"between {marker} and {marker}"
+    rig = make_rig({OPEN: f"I look.</think>\n\n{form.replace('Rome', city)}"}, form=TOOLS)
+    result = await rig.run()
+    assert [json.loads(c.arguments) for c in result.tool_calls] == [{"city": city}]
+    assert (result.thinking, len(rig.engine.starts)) == ("I look.", 1)
+
+
+@pytest.mark.parametrize("marker", NATIVE.markers)
+async def test_a_marker_in_an_argument_of_a_forced_call_is_its_text_too(make_rig: MakeRig, marker: str) -> None:
+    arguments = json.dumps({"city": marker})
+    rig = make_rig({OPEN: "I look.</think>", OPENING: arguments}, form=FORCED, capabilities=SCHEMAS)
+    assert [c.arguments for c in (await rig.run()).tool_calls] == [arguments]
+
+
+async def test_a_thought_opened_again_in_what_is_no_call_is_taken_back(make_rig: MakeRig) -> None:
+    rig = make_rig({OPEN: 'Hm.</think>\n\n<tool_call>\n{"name"\n<think>Or not.'}, form=TOOLS, max_tokens=400)
+    result = await rig.run()
+    assert "roll_back" in rig.actions
+    assert not any(m in result.answer for m in NATIVE.markers)
+
+
 async def test_prose_in_the_thought_is_no_call(make_rig: MakeRig) -> None:
     rig = make_rig({OPEN: f"I could write {CALL} but need not.</think>\n\nIt rains."}, form=TOOLS)
     result = await rig.run()
@@ -228,7 +252,8 @@ async def test_what_a_limit_cut_is_no_call(make_rig: MakeRig) -> None:
 
 
 PARTS = st.sampled_from(
-    ["<tool_call>", "</tool_call>", CALL, CALL[:30], CALL[12:-13], "```json\n", "```",
+    ["<tool_call>", "</tool_call>", CALL, CALL[:30], CALL[12:-13], CALL.replace("Rome", "<think>a</think>"),
+     CALL.replace("Rome", "</think>").replace("weather", "moon"), "```json\n", "```",
      "<think>", "</think>", "I think. ", "\n\n", "END", "EN", "It is 4.", "é", "😀", "<|im_end|>", "<t", '"', "}"]
 )  # fmt: skip
 FORMS = (
