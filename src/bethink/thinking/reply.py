@@ -99,8 +99,16 @@ class Reply:
         self._held = ""
         return out
 
+    def sayable(self, words: Sequence[str]) -> str:
+        """The first of `words` that says something before any stop text, up to there. Where none does, the last one
+        whole: an answer that is not empty matters more."""
+        for one in words:
+            if said := one[: min((at for stop in self.stop if (at := one.find(stop)) >= 0), default=None)].strip():
+                return said
+        return words[-1]
+
     def say(self, text: str) -> list[Out]:
-        """Words that are put in the model's mouth: no stop text is looked for in them."""
+        """Words that are put in the model's mouth, as `sayable` gave them: no stop text is looked for in them."""
         out: list[Out] = []
         self._held, self._n_after = "", 0
         self._show(text, out)
