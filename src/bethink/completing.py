@@ -93,13 +93,17 @@ class CompletionRun:
         loop = asyncio.get_running_loop()
         self._began = loop.time()
         within_s = self.completion.within_s
+        due = None if within_s is None else self._began + within_s
         reason: FinishReason = "length"
         self._stream = stream = self.model.engine.start(self._ids, self._sampling)
         try:
             tokens = aiter(stream)
             while not self._teller.reply.is_stopped:
-                # the deadline is of the waiting for a token: whoever reads this may take their time
-                async with asyncio.timeout_at(None if within_s is None else self._began + within_s):
+                # Waiting ends at the deadline, and so does the taking of tokens that are there already and need no
+                # waiting. It never ends the reader of these events, which may take its time.
+                if due is not None and loop.time() >= due:
+                    raise TimeoutError
+                async with asyncio.timeout_at(due):
                     token = await anext(tokens, None)
                 if token is None or self._wants_stop:
                     break

@@ -11,12 +11,12 @@ from typing import Any
 
 from bethink.engine.protocol import Engine
 from bethink.profiles import Profile
-from bethink.prompt import Prompt, Template, Tokenizer, render
+from bethink.prompt import Prompt, Template, Tokenizer, last_question, render
 from bethink.thinking.calibration import Calibration
 from bethink.thinking.form import shown_tools
 from bethink.thinking.vote import VoteRule
 from bethink.trace import Trace, keep_trace, new_trace_id, now_iso
-from bethink.types import Message, ModelRef, Request
+from bethink.types import ModelRef, Request
 from bethink.verify.sandbox import SharedSandbox
 
 
@@ -50,7 +50,7 @@ class Loaded:
         messages = list(request.messages)
         instruction = self.profile.instruction if comparable else self.profile.open_instruction
         added = [wish, "" if self.profile.is_native or not is_thinking else instruction]
-        at = _last_question(messages)
+        at = last_question(messages)
         for text in filter(None, added):
             messages[at] = replace(messages[at], content=f"{messages[at].content}\n\n{text}")
         return render(
@@ -93,11 +93,3 @@ class Loaded:
 def settled_seed(seed: int | None) -> int:
     """The seed that was asked for, as engines take it, or any."""
     return random.SystemRandom().randrange(2**31) if seed is None else seed & 0x7FFFFFFF
-
-
-def _last_question(messages: Sequence[Message]) -> int:
-    """Where something is said to the model: not in a tool's result."""
-    last = len(messages) - 1
-    if messages[last].role != "tool":
-        return last
-    return next((at for at in range(last, -1, -1) if messages[at].role == "user"), last)

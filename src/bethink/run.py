@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict, dataclass, field
 
-from bethink.errors import BethinkError, CapabilityMissing, UsageError
+from bethink.errors import BethinkError, UsageError
 from bethink.loaded import Loaded, settled_seed
 from bethink.prompt import Prompt
 from bethink.thinking.checks import Check, choose
@@ -47,13 +47,7 @@ class Run:
             raise UsageError("there is no question", "give at least one message")
         refuse_odd_drawing(request.drawing, model.engine.info)
         refuse_odd_tools(request)
-        can_constrain = "json_schema" in model.engine.info.capabilities
-        if request.json_schema is not None and not can_constrain and request.check != "schema":
-            raise CapabilityMissing(
-                f"{model.engine.info.name} cannot constrain an answer to a schema", "use another engine"
-            )
-        schema = request.json_schema if can_constrain else None
-        self.form = form_of(request, schema, can_constrain=can_constrain)
+        self.form = form_of(request, model.engine.info)
         if request.thought is not None and any(m in request.thought for m in model.profile.markers):
             raise UsageError(
                 "the edited thought holds a thinking marker", f"remove {' and '.join(model.profile.markers)}"

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Any, cast
 
 import pytest
 
 from bethink.completing import CompletionRun
+from bethink.engine.protocol import Engine, EngineInfo, StreamFinish, Token, TokenStream
 from bethink.engine.scripted import Context, Line, ScriptedEngine
 from bethink.errors import CapabilityMissing, ContextFull, UsageError
 from bethink.model import Model
 from bethink.prompt import Tokenizer, tokenizer_from_gguf
 from bethink.trace import Trace
-from bethink.types import Completed, Completion, CompletionEvent, Drawing, TextDelta
+from bethink.types import Completed, Completion, CompletionEvent, Drawing, Sampling, TextDelta
 from tests.unit.prompt.small_vocabulary import byte_level_metadata
 from tests.unit.test_model import make_model
 
@@ -97,6 +99,54 @@ async def test_the_deadline_is_never_its_readers() -> None:
         await asyncio.sleep(0.02)
     assert isinstance(events[-1], Completed)
     assert events[-1].finish_reason == "deadline"
+
+
+@dataclass
+class Buffered:
+    """An engine whose tokens are all there before anyone reads them, so that reading never waits."""
+
+    engine: Engine
+
+    @property
+    def info(self) -> EngineInfo:
+        return self.engine.info
+
+    def start(self, ids: Sequence[int], sampling: Sampling) -> BufferedStream:
+        return BufferedStream(self.engine.start(ids, sampling))
+
+    def close(self) -> None:
+        self.engine.close()
+
+
+@dataclass
+class BufferedStream:
+    stream: TokenStream
+
+    async def __aiter__(self) -> AsyncGenerator[Token]:
+        for token in [token async for token in self.stream]:
+            yield token
+
+    def cancel(self) -> None:
+        self.stream.cancel()
+
+    @property
+    def finish(self) -> StreamFinish | None:
+        return self.stream.finish
+
+    @property
+    def n_cached(self) -> int:
+        return self.stream.n_cached
+
+
+async def test_tokens_that_wait_for_their_reader_do_not_outlive_the_deadline() -> None:
+    model = make_model({"a": "b" * 200})
+    model.engine = Buffered(model.engine)
+    events = list[CompletionEvent]()
+    async for event in model.complete(Completion("a", within_s=0.05)):
+        events.append(event)
+        await asyncio.sleep(0.02)
+    assert isinstance(events[-1], Completed)
+    assert (events[-1].finish_reason, len(events[-1].text)) == ("deadline", 3)
 
 
 async def test_a_reader_that_goes_away_frees_the_engine() -> None:

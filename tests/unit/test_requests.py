@@ -161,6 +161,14 @@ async def test_a_call_that_is_wanted_is_begun_and_held_to_the_tools_schema(choic
     assert (result.answer, result.finish_reason) == ("", "tool_calls")
 
 
+@pytest.mark.parametrize("choice", ["required", "function:weather"])
+async def test_a_call_that_the_engine_could_not_hold_the_model_to_is_refused(choice: str) -> None:
+    model = make_model({START: CALL})
+    with pytest.raises(CapabilityMissing, match=choice):
+        model.think(asked("Why?", tools=(WEATHER, CLOCK), tool_choice=choice))
+    assert (await model.answer(asked("Why?", tools=(WEATHER, CLOCK)))).finish_reason == "tool_calls"
+
+
 async def test_references_inside_a_tools_schema_still_mean_the_same_in_the_choice_of_all() -> None:
     seen: list[Any] = []
 
@@ -198,6 +206,20 @@ async def test_what_makes_a_plain_model_think_stands_with_the_question_not_with_
     run = make_model({START: "So.", CALL_LEAD: "So."}).think(Request(history, tools=(WEATHER,), budget=100))
     await events_of(run)
     assert "And in Rome?\n\nThink" in run.trace.prompt_text
+
+
+@pytest.mark.parametrize("said_since", [1, 2, 3])
+async def test_what_is_asked_decides_the_evidence_whatever_was_said_since(said_since: int) -> None:
+    call = ToolCall("call_1", "weather", "")
+    since = (
+        Message("assistant", "I look.", tool_calls=(call,)),
+        Message("tool", "18 degrees", tool_call_id="call_1"),
+        Message("assistant", "It has"),
+    )
+    history = (Message("user", "How many degrees are 3 more than in Rome?"), *since[:said_since])
+    run = make_model({}).think(Request(history, tools=(WEATHER,), tool_choice="none"))
+    assert run.check.asks_for_value
+    assert run.plan.n_paths > 1
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from typing import Any, NoReturn, cast
 from bethink.types import Tool
 
 OPEN, CLOSE = "<tool_call>", "</tool_call>"
-_FENCE = re.compile(r"```[a-z_]*[ \t]*\n?(.*?)\n?[ \t]*(?:```|\Z)", re.DOTALL)
+_FENCE = re.compile(r"```[a-z_]*(.*?)(?:```|\Z)", re.DOTALL)
 _ARGUMENTS = ("arguments", "parameters", "args", "input")
 """What models call the arguments; the first is the form's own."""
 MAX_CLOSED = 2
@@ -52,8 +52,9 @@ def instructions(descriptions: Sequence[object]) -> str:
 
 
 def written_calls(calls: Iterable[tuple[str, str]]) -> str:
-    """Calls as names and the JSON texts of their arguments."""
-    return "\n".join(f'{OPEN}\n{{"name": "{name}", "arguments": {arguments}}}\n{CLOSE}' for name, arguments in calls)
+    """Calls as names and the JSON texts of their arguments. A name may be any text, which stays the name."""
+    named = [(json.dumps(name, ensure_ascii=False), arguments) for name, arguments in calls]
+    return "\n".join(f'{OPEN}\n{{"name": {name}, "arguments": {arguments}}}\n{CLOSE}' for name, arguments in named)
 
 
 def written_result(content: str) -> str:
@@ -81,7 +82,7 @@ def read_block(text: str, tools: Sequence[Tool], *, is_cut: bool = False) -> tup
 
     `is_cut`: the model was stopped in the middle, so what is missing was not forgotten.
     """
-    body, after = _unfenced(text.strip())
+    body, after = unfenced(text.strip())
     wishes: list[Wish] = []
     while body:
         body = body[1:] if body.startswith("{{") else body  # Qwen2.5-Coder's template shows it so, and it is copied
@@ -114,18 +115,7 @@ def calls_at_end(text: str, tools: Sequence[Tool]) -> list[Wish]:
     return found
 
 
-def ends_in_string(text: str) -> bool:
-    """Whether the JSON so far ends inside a text, so that a tag which follows is part of an argument."""
-    is_inside = False
-    for match in _QUOTES.finditer(text):
-        is_inside = is_inside != (match[0] == '"')
-    return is_inside
-
-
-_QUOTES = re.compile(r'\\.|"', re.DOTALL)
-
-
-def _unfenced(text: str) -> tuple[str, str]:
+def unfenced(text: str) -> tuple[str, str]:
     """What stands in the fence with which a text begins, and what after it."""
     if match := _FENCE.match(text):
         return match[1].strip(), text[match.end() :].strip()

@@ -34,6 +34,15 @@ Hide = Callable[[object], object]
 """Makes what users and models wrote harmless; the tags that are put around it here stay the template's own."""
 
 
+def last_question(messages: Sequence[Message]) -> int:
+    """Where the model is asked what it shall answer: the user's last message. What the assistant said since then, and
+    what tools gave it, is no question. Where no user speaks, the last message that is neither."""
+    for roles in (("user",), ("system",)):
+        if found := [at for at, message in enumerate(messages) if message.role in roles]:
+            return found[-1]
+    return len(messages) - 1
+
+
 def turns_of(
     messages: Sequence[Message], tools: Sequence[Tool], template: str, *, keep_thinking: bool, hide: Hide
 ) -> list[Turn]:
@@ -84,9 +93,8 @@ def _turn(at: int, message: Message, template: str, keep_thinking: bool, hide: H
         calls = [_call(call, hide) for call in message.tool_calls]
         turn = Turn({**turn.said, "tool_calls": calls}, at)
     elif message.tool_calls:
-        calls = written_calls(
-            [(call.name, cast("str", hide(call.arguments.strip() or "{}"))) for call in message.tool_calls]
-        )
+        said = [(hide(call.name), hide(call.arguments.strip() or "{}")) for call in message.tool_calls]
+        calls = written_calls(cast("list[tuple[str, str]]", said))
         turn = Turn({**turn.said, "content": "\n".join(filter(None, (content, calls)))}, None)
     if keep_thinking and message.thinking:
         return _with_thinking(turn, cast("str", hide(message.thinking)), template)

@@ -2,7 +2,7 @@
 ended.
 
 The path asks it what to do when an answer begins, after each of its tokens, and when the model ends its turn. It
-forces and starts nothing itself. What always holds: a schema is held against the answer alone, never against a
+starts nothing itself. What always holds: a schema is held against the answer alone, never against a
 thought or a call of free choice; the words of an answer that might still be started again are shown to nobody."""
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from bethink.thinking.form import Form
 from bethink.thinking.phases import Piece
 from bethink.thinking.reply import Reply
 from bethink.thinking.telling import Teller
+
+NO_ANSWER = "I have no answer to give."
 
 
 @dataclass(slots=True)
@@ -57,12 +59,13 @@ class Answering:
         self._is_opened = bool(self.form.opening)
         return tuple(self.codec.encode(self.form.opening)) if self.form.opening else ()
 
-    def show(self, pieces: Sequence[Piece]) -> None:
+    def show(self, pieces: Sequence[Piece], *, is_spoken: bool = False) -> None:
+        """`is_spoken`: bethink says it for the model."""
         for piece in pieces:
             if piece.phase == "answer" and self._first_words is not None:
                 self._first_words += piece.text
             else:
-                self.teller.show([piece])
+                self.teller.show([piece], is_spoken=is_spoken)
 
     def after_token(self) -> Decision | None:
         """A token of the answer came."""
@@ -91,6 +94,28 @@ class Answering:
         self._has_begun, self._first_words = True, None
         text = written_calls((wish.name, wish.arguments) for wish in wishes)
         return self.codec.encode(text, parse_special=False)
+
+    @property
+    def n_owed(self) -> int:
+        """Tokens that will be forced yet, for which room is kept."""
+        return len(self.codec.encode(self.form.ending)) if self._is_opened and self.held_to is not None else 0
+
+    def speak(self, most_tokens: int, t: float) -> None:
+        """Give the answer of a model that gave none: the last line of its thought. The whole completion keeps to
+        `most_tokens`: what was sampled of an answer that nobody saw makes room."""
+        lines = [line.strip() for line in self.chain.texts["thinking"].splitlines() if line.strip()]
+        words, said = self.reply.sayable([*lines[-1:], NO_ANSWER]), ""
+        ids = self.codec.encode(words, parse_special=False)
+        if self.chain.n_kept + len(ids) > most_tokens:
+            self.chain.forget_answer()
+        for token_id in ids:
+            if said and self.chain.n_kept >= most_tokens:
+                break
+            self.chain.append(token_id, "forced", t)
+            self.teller.note(self.chain.last)
+            said += self.chain.last.text
+        self.chain.finish()
+        self.teller.say(said)
 
     def finish(self, *, is_cut: bool) -> None:
         """Nothing follows: show what was held back. `is_cut`: the model was stopped."""

@@ -45,6 +45,10 @@ class Plan:
     notes: tuple[str, ...] = ()
 
 
+ASKED_CHARS = 4000
+"""What is asked, and what there is to choose from, stands in so many characters at the end of a question."""
+
+
 @cache
 def efforts() -> dict[str, Spend]:
     """The shipped mapping."""
@@ -59,7 +63,8 @@ _ASKS_FOR_VALUE = re.compile(
     r"多少|几|计算|求",
     re.IGNORECASE,
 )
-_CHOICES = re.compile(r"(?:^|\n)\s*\(?A[).:].*?(?:\n|\s)\(?B[).:]", re.DOTALL)
+_FIRST_CHOICE = re.compile(r"^[^\S\n]*\(?A[).:]", re.MULTILINE)
+_SECOND_CHOICE = re.compile(r"\s\(?B[).:]")
 _NUMBERS = re.compile(
     r"\d|\b(one|two|three|four|five|six|seven|eight|nine|ten|twice|half|dozen|double|third|quarter)\b", re.IGNORECASE
 )
@@ -71,11 +76,15 @@ _ASKS_FOR_TEXT = re.compile(
 
 
 def is_comparable(question: str) -> bool:
-    """Whether answers to this question are values or choices, which a vote can compare. Cheap, and wrong on the safe
-    side: a question it misses is answered once."""
-    if _CHOICES.search(question):
+    """Whether answers to this question are values or choices, which a vote can compare. Wrong on the safe side: a
+    question it misses is answered once. It runs before every question, on the event loop, so it costs at most a
+    millisecond, however long or hostile the question is: it reads `ASKED_CHARS`, each pattern once."""
+    start = max(0, len(question) - ASKED_CHARS)  # not a slice, so that what is cut off begins no line and no word
+    first = _FIRST_CHOICE.search(question, start)
+    if first and _SECOND_CHOICE.search(question, first.end()):
         return True
-    return bool(_ASKS_FOR_VALUE.search(question) and _NUMBERS.search(question) and not _ASKS_FOR_TEXT.search(question))
+    asks = _ASKS_FOR_VALUE.search(question, start) and _NUMBERS.search(question, start)
+    return bool(asks and not _ASKS_FOR_TEXT.search(question, start))
 
 
 def resolve(
@@ -136,17 +145,16 @@ def plan(
             f"but the context holds {context_length}",
             "shorten the question, lower max_tokens, or choose a model with a longer context",
         )
-    reserve = request.answer_reserve
-    if reserve is None:
-        reserve = min(max(MIN_RESERVE, int(RESERVE_SHARE * max_tokens)), (max_tokens + 1) // 2)
-    most = max(0, max_tokens - reserve - FORCED_ROOM)
+    reserve = _reserve(max_tokens) if request.answer_reserve is None else request.answer_reserve
+    most = _most_thought(max_tokens, reserve)
     n_paths = request.paths if request.paths is not None else spend.paths
     rule = replace(spend.rule or rule, sure=rule.sure if request.sure is None else request.sure)
     notes = _notes(budget, most)
     if calibration is not None and comparable and is_value:
         if request.budget is None and request.temperature is None:
             notes = (f"effort {effort} is {calibration.told}", *notes)
-        if _is_as_measured(request, budget, calibration):
+        usual = min(room, wanted)  # what max_tokens is where the request does not say
+        if _is_as_measured(request, budget, most, _most_thought(usual, _reserve(usual)), calibration):
             rule = replace(rule, belief=calibration.belief)
     if request.sure is not None and (rule.belief is None or n_paths == 1):
         notes = (*notes, f"how sure to be ({request.sure:g}) says nothing here: no vote that was measured is held")
@@ -156,10 +164,20 @@ def plan(
     return Plan(effort, budget, thinking, max_tokens, reserve, n_paths, temperature, rule, notes)
 
 
-def _is_as_measured(request: Request, budget: int | None, calibration: Calibration) -> bool:
-    """Whether paths think as those did from whose votes the belief was learnt: those of calibrated `auto`."""
+def _reserve(max_tokens: int) -> int:
+    return min(max(MIN_RESERVE, int(RESERVE_SHARE * max_tokens)), (max_tokens + 1) // 2)
+
+
+def _most_thought(max_tokens: int, reserve: int) -> int:
+    return max(0, max_tokens - reserve - FORCED_ROOM)
+
+
+def _is_as_measured(request: Request, budget: int | None, most: int, usual: int, calibration: Calibration) -> bool:
+    """Whether paths think as those did from whose votes the belief was learnt: those of calibrated `auto`, with room
+    for all of their budget. `most` is the room there is for a thought, `usual` what it is where nobody limits it."""
     measured = calibration.efforts["auto"].spend.budget
-    return request.temperature is None and (-1 if budget is None else budget) == measured
+    room_needed = min(DEFAULT_THOUGHT, usual) if measured < 0 else measured
+    return request.temperature is None and (-1 if budget is None else budget) == measured and most >= room_needed
 
 
 def _notes(budget: int | None, most: int) -> tuple[str, ...]:

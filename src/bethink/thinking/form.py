@@ -2,7 +2,8 @@
 
 Owns how `tools`, `tool_choice` and `json_schema` of a request become one value for all its paths, and every refusal of
 tools that cannot be meant. A forced call is begun for the model, in the house's way: its first words are forced, what
-follows is held to the tool's schema where the engine can, its last words are forced again.
+follows is held to the tool's schema, its last words are forced again. An engine that cannot hold it to a schema cannot
+promise a call, and refuses to force one.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, cast
 
-from bethink.errors import UsageError
+from bethink.engine.protocol import EngineInfo
+from bethink.errors import CapabilityMissing, UsageError
 from bethink.prompt.hermes import CLOSE, OPEN, read_arguments
 from bethink.types import Message, Request, Tool
 from bethink.verify.schema import check_schema
@@ -56,24 +58,36 @@ class Form:
         return self.opening_schema if self.opening else None if self.is_undecided else self.schema
 
 
-def form_of(request: Request, schema: str | None, *, can_constrain: bool) -> Form:
-    """`schema` is what answers are held to by the engine. The request was looked at by `refuse_odd_tools`."""
+def form_of(request: Request, info: EngineInfo) -> Form:
+    """For paths on that engine. The request was looked at by `refuse_odd_tools`.
+
+    Raises: CapabilityMissing.
+    """
+    can_constrain = "json_schema" in info.capabilities
+    if request.json_schema is not None and not can_constrain and request.check != "schema":
+        raise CapabilityMissing(f"{info.name} cannot constrain an answer to a schema", "use another engine")
     tools, most = callable_tools(request), None if request.parallel_tool_calls else 1
-    form = Form(request.drawing.stop, tools, schema, most_calls=most, n_logprobs=request.drawing.logprobs)
+    form = Form(
+        stop=request.drawing.stop,
+        tools=tools,
+        schema=request.json_schema if can_constrain else None,
+        most_calls=most,
+        n_logprobs=request.drawing.logprobs,
+    )
     if request.tool_choice in ("auto", "none"):
         return form
+    if not can_constrain:
+        raise CapabilityMissing(
+            f"{info.name} cannot hold a model to a call, and tool_choice is {request.tool_choice!r}",
+            "leave the choice to the model (auto), or use another engine",
+        )
     is_one = len(tools) == 1
-    opening = f'{OPEN}\n{{"name": "{tools[0].name}", "arguments": ' if is_one else f"{OPEN}\n"
-    held_to = _arguments_schema(tools[0]) if is_one else _any_call(tools)
-    return Form(
-        stop=form.stop,
-        tools=tools,
-        schema=schema,
-        opening=opening,
-        opening_schema=json.dumps(held_to) if can_constrain else None,
+    return replace(
+        form,
+        opening=f'{OPEN}\n{{"name": "{tools[0].name}", "arguments": ' if is_one else f"{OPEN}\n",
+        opening_schema=json.dumps(_arguments_schema(tools[0]) if is_one else _any_call(tools)),
         ending=f"}}\n{CLOSE}" if is_one else f"\n{CLOSE}",
         most_calls=1 if request.tool_choice.startswith("function:") else most,
-        n_logprobs=form.n_logprobs,
     )
 
 

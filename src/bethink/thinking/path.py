@@ -97,7 +97,8 @@ class Path(Seen):
         self.trace.paths.append(traced)
         self.chain = Chain(self.prompt_ids, self.codec, self._new_tracker, traced)
         self.draws = Draws(self.sampling)
-        reply = Reply(self.form.stop, self.form.tools, self._call_id, self.form.most_calls)
+        form, markers = self.form, self.profile.markers
+        reply = Reply(form.stop, form.tools, self._call_id, form.most_calls, markers)
         teller = Teller(self.index, self.chain, self.codec, reply, self.emit, self.form.n_logprobs)
         tail = self.profile.close_text.partition(self.profile.close_marker)[2] if self.profile.is_native else ""
         self.answering = Answering(self.form, self.chain, self.codec, teller, tail)
@@ -147,7 +148,10 @@ class Path(Seen):
     def _new_tracker(self) -> PhaseTracker:
         begins_with_answer = not self.profile.is_native and not self.limits.thinking_tokens and not self.thought
         return PhaseTracker(
-            self.profile.open_marker, self.profile.close_marker, "answer" if begins_with_answer else "thinking"
+            self.profile.open_marker,
+            self.profile.close_marker,
+            "answer" if begins_with_answer else "thinking",
+            calls=Reply(tools=self.form.tools) if self.form.tools else None,
         )
 
     def _open(self) -> None:
@@ -162,10 +166,15 @@ class Path(Seen):
                 self._note_closed("budget", "there is no budget for thinking")
                 self._force(self.answering.begin())
 
+    @property
+    def _n_left(self) -> int:
+        """How many more tokens the path may have."""
+        return self.limits.completion_tokens - self.chain.n_kept - self.answering.n_owed
+
     def _next_sampling(self) -> Sampling:
         """Never more tokens than the phase may hold; constrained only in the answer."""
         is_thinking = self.phase == "thinking"
-        left = self.limits.completion_tokens - self.chain.n_kept
+        left = self._n_left
         if is_thinking and not self.profile.is_native:
             left = min(left, self.limits.thinking_tokens - self.n_thinking_spent)
         return self.draws.next(left, None if is_thinking else self.answering.held_to)
@@ -220,7 +229,7 @@ class Path(Seen):
         """The stream is over: what now?"""
         if self.is_cancelled or finish == "cancelled":
             return Stop("user", "cancelled")
-        is_full = self.chain.n_kept >= self.limits.completion_tokens
+        is_full = self._n_left <= 0
         if self.phase == "thinking":
             if finish == "stop":
                 calls = self.answering.calls_in_thought()
@@ -295,7 +304,7 @@ class Path(Seen):
             self._reason_on(cause)
             return
         is_empty = not self.chain.texts["thinking"]
-        sentence = "" if reason == "natural" or is_empty else self.profile.handoff
+        sentence = "" if reason == "natural" or is_empty else self._fitting(self.profile.handoff)
         if self.profile.is_native:
             self._force(self.codec.encode(sentence + self.profile.close_text))
         else:
@@ -321,19 +330,13 @@ class Path(Seen):
         if self.phase == "thinking" and not self.is_cancelled:
             self._note_closed("user", cause)
         elif reason != "user" and self.answering.reply.is_empty:
-            self._speak_for_it()
+            self._note("force", "the answer stayed empty")
+            self.answering.speak(self.limits.completion_tokens, self.elapsed_s)
         self.finish = "tool_calls" if reason == "stop" and self.answering.reply.calls else reason
 
-    def _speak_for_it(self) -> None:
-        """The last line of the thought is the answer of a model that gives none."""
-        lines = [line.strip() for line in self.chain.texts["thinking"].splitlines() if line.strip()]
-        self._note("force", "the answer stayed empty")
-        words = lines[-1] if lines else "I have no answer to give."
-        for token_id in self.codec.encode(words, parse_special=False):
-            self.chain.append(token_id, "forced", self.elapsed_s)
-            self.answering.teller.note(self.chain.last)
-        self.chain.finish()
-        self.answering.teller.say(words)
+    def _fitting(self, words: str) -> str:
+        """Words that bethink says in a thought, where they leave room for an answer."""
+        return words if len(self.codec.encode(words + self.profile.close_text)) < self._n_left else ""
 
     def _roll_back(self, decision: RollBack) -> None:
         was_thinking = self.phase == "thinking"
@@ -342,7 +345,7 @@ class Path(Seen):
         if was_thinking and decision.n:
             self.emit(ThoughtRolledBack(self.index, len(self.chain.texts["thinking"]), decision.cause))
         if decision.inject:
-            self._force(self.codec.encode(decision.inject, parse_special=False))
+            self._force(self.codec.encode(self._fitting(decision.inject), parse_special=False))
         self.draws.escape(decision)
 
     def _force(self, ids: Sequence[int], *, is_silent: bool = False) -> None:
@@ -350,14 +353,14 @@ class Path(Seen):
             pieces = self.chain.append(token_id, "forced", self.elapsed_s, is_silent=is_silent)
             if not is_silent:
                 self.answering.teller.note(self.chain.last)
-            self._show(pieces)
+            self._show(pieces, is_spoken=True)
 
     # Telling.
 
-    def _show(self, pieces: list[Piece]) -> None:
+    def _show(self, pieces: list[Piece], *, is_spoken: bool = False) -> None:
         if self.first_answer_token_s is None and any(piece.phase == "answer" for piece in pieces):
             self.first_answer_token_s = self.elapsed_s
-        self.answering.show(pieces)
+        self.answering.show(pieces, is_spoken=is_spoken)
 
     def _note_closed(self, reason: ClosedBy, cause: str) -> None:
         self.closed_by = reason

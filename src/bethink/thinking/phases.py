@@ -1,15 +1,17 @@
 """`PhaseTracker`: fed with text as it is sampled or forced, it knows what is thought, what is answer, and what is a
 marker.
 
-Markers may be one token or many, and may be split anywhere; text that could still become a marker is held back. What
-always holds: the visible text of a phase never holds a marker, never begins or ends in white space, and the pieces
-given out for a phase, joined, are that text, however the input was split.
+Markers may be one token or many, and may be split anywhere; text that could still become a marker is held back. A
+marker inside the arguments of a call in the answer is a text of the call like any other. What always holds: the
+visible text of a phase holds no other marker, never begins or ends in white space, and the pieces given out for a
+phase, joined, are that text, however the input was split.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from bethink.types import Phase
 
@@ -20,6 +22,15 @@ class Piece:
 
     phase: Phase
     text: str
+
+
+class CallReader(Protocol):
+    """Fed with the text of an answer, it knows when what comes next is part of an argument of a call."""
+
+    def feed(self, text: str, /) -> object: ...
+
+    @property
+    def is_in_argument(self) -> bool: ...
 
 
 @dataclass(slots=True)
@@ -46,10 +57,11 @@ class Trimmer:
 @dataclass(slots=True)
 class PhaseTracker:
     """`open_marker` and `close_marker` are empty for models that have none. `keeps_space` at the edges, where text is
-    gone on with as it stands.
+    gone on with as it stands. `calls` reads the answer where it may call tools.
 
     In the answer no marker belongs: `n_reopened` counts thoughts opened there again, `n_spilled` counts stray closes
-    (the model went on thinking after a forced close; its marker is dropped and the answer follows).
+    (the model went on thinking after a forced close; its marker is dropped and the answer follows). In the thought a
+    marker is one wherever it stands: a thought must end, and nobody runs what stands in it.
     """
 
     open_marker: str
@@ -58,6 +70,7 @@ class PhaseTracker:
     n_reopened: int = 0
     n_spilled: int = 0
     keeps_space: bool = False
+    calls: CallReader | None = None
     _held: str = ""
     _trimmers: dict[Phase, Trimmer] = field(init=False)
 
@@ -72,7 +85,9 @@ class PhaseTracker:
             at, marker = found
             self._give(self._held[:at], pieces)
             self._held = self._held[at + len(marker) :]
-            if self.phase == "answer":
+            if self.phase == "answer" and self.calls is not None and self.calls.is_in_argument:
+                self._give(marker, pieces)
+            elif self.phase == "answer":
                 self.n_reopened += marker == self.open_marker
                 self.n_spilled += marker == self.close_marker
             elif marker == self.close_marker:
@@ -113,6 +128,8 @@ class PhaseTracker:
         return self._trimmers[phase].has_text
 
     def _give(self, text: str, pieces: list[Piece]) -> None:
+        if self.phase == "answer" and self.calls is not None:
+            self.calls.feed(text)
         if text and (visible := self._trimmers[self.phase].feed(text)):
             pieces.append(Piece(self.phase, visible))
 

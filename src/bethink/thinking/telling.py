@@ -36,12 +36,13 @@ class Teller:
         if self.n_logprobs is not None and token.phase == "answer" and not self.chain.tracker.is_marker(token.text):
             self._pending.append((token, top))
 
-    def show(self, pieces: Sequence[Piece]) -> None:
+    def show(self, pieces: Sequence[Piece], *, is_spoken: bool = False) -> None:
+        """`is_spoken`: bethink says it for the model."""
         for piece in pieces:
             if piece.phase == "thinking":
                 self.emit(TextDelta(self.index, "thinking", piece.text, self.chain.n_thinking_spent))
             else:
-                self._tell(self.reply.feed(piece.text))
+                self._tell(self.reply.feed(piece.text, is_spoken=is_spoken))
 
     def finish(self, *, is_cut: bool) -> None:
         """Nothing follows. `is_cut`: the model was stopped."""

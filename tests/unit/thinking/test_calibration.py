@@ -126,6 +126,20 @@ def test_a_probability_is_said_only_of_votes_like_those_that_were_measured(limit
     assert "says nothing here" in settled.notes[-1]
 
 
+@pytest.mark.parametrize("limits", [{"max_tokens": 900}, {"max_tokens": 2000, "answer_reserve": 1500}])
+@pytest.mark.parametrize("measured", [777, -1])
+def test_nor_of_votes_whose_thoughts_max_tokens_cuts_below_what_was_measured(
+    limits: dict[str, Any], measured: int
+) -> None:
+    chosen = replace(MADE.efforts["auto"], spend=Spend(measured, 6, RULE))
+    calibration = made(efforts=dict.fromkeys(EFFORTS, chosen))
+    assert plan_of(calibration, sure=0.9).rule.belief == BELIEF
+    settled = plan_of(calibration, sure=0.9, **limits)
+    assert settled.rule.belief is None
+    assert "says nothing here" in settled.notes[-1]
+    assert ("is cut to" in settled.notes[1]) == (measured > 0)
+
+
 @pytest.mark.parametrize("kind", [{"comparable": False}, {"is_value": False}])
 def test_what_was_not_measured_keeps_the_shipped_efforts(kind: dict[str, Any]) -> None:
     settled = plan_of(effort="high", **kind)

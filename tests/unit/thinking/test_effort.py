@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import process_time
 from typing import Any
 
 import pytest
@@ -9,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bethink.errors import ContextFull, UsageError
-from bethink.thinking.effort import efforts, is_comparable, plan
+from bethink.thinking.checks import MAX_QUESTION_CHARS, asks_for_function
+from bethink.thinking.effort import ASKED_CHARS, efforts, is_comparable, plan
 from bethink.types import EFFORTS, Message, Request
 from tests.unit.thinking.conftest import NATIVE, PROMPTED
 
@@ -45,6 +47,31 @@ def test_questions_with_a_value_or_choices_can_be_compared(question: str) -> Non
 )
 def test_other_questions_are_answered_once(question: str) -> None:
     assert not is_comparable(question)
+
+
+HOSTILE = (
+    "A) x\n", "\nA) ", "A) ", "\n(A", "(", "\n", " ", "\t", "\u3000", "what is ", "how ", "what is the\n", "1", "one ",
+    "`", "```", "````a ",
+    "def f", "\ndef f", ">>> f", "\n>>> f(", "write ", "complete this ", "a", ".", "几", "\x00",
+    "\r",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("part", HOSTILE)
+def test_a_million_hostile_characters_take_no_time_on_the_event_loop(part: str) -> None:
+    question = part * (1_000_000 // len(part))
+    began = process_time()
+    is_comparable(question)
+    asks_for_function(question[-MAX_QUESTION_CHARS:])
+    assert process_time() - began < 1.0  # milliseconds; it was minutes
+
+
+def test_what_is_asked_stands_at_the_end_of_a_long_question() -> None:
+    long = "The weather was fine and nothing happened. " * 30_000
+    assert is_comparable(f"{long}\nWhich is a prime?\nA) 4\nB) 5")
+    assert is_comparable(f"{long}\nHow many are 3 and 4?")
+    assert not is_comparable(f"A) 4\nB) 5\n{long}")
+    assert not is_comparable("x" * ASKED_CHARS + "A) 4 B) 5" + "x" * (ASKED_CHARS - 9)), "it begins no line"
 
 
 def test_every_effort_is_in_the_mapping_and_spends_no_less_than_the_one_before() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from itertools import pairwise
+from time import process_time
 
 import pytest
 from hypothesis import given
@@ -18,6 +19,7 @@ CLOCK = Tool("clock")
 TOOLS = (WEATHER, CLOCK)
 ROME = '{"name": "weather", "arguments": {"city": "Rome"}}'
 CALL = f"<tool_call>\n{ROME}\n</tool_call>"
+TAGGED = f"<tool_call>{ROME}</tool_call>"
 
 
 def read(*parts: str, stop: tuple[str, ...] = (), is_cut: bool = False, most: int | None = None) -> Reply:
@@ -81,6 +83,94 @@ def test_what_is_no_call_stays_text_as_it_stands(written: str) -> None:
     assert (reply.calls, reply.text) == ([], written)
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        f"Write `{TAGGED}` to ask.",
+        f"Write ``a ` {TAGGED}`` to ask.",
+        f"Write `so: {TAGGED} ` to ask.",
+        f'Write "{TAGGED}" to ask.',
+        f'Write "so: {TAGGED} " to ask.',
+        f"Write “so: {TAGGED} ” to ask.",
+        f"Write '{TAGGED}' to ask.",
+        f"Write so:{TAGGED}",
+        f"For example:\n```\n{CALL}\n```\nThat asks.",
+        f"For example:\n```xml\n{CALL}\n```",
+        f"For example:\n\n  ~~~~\n  ```\n{CALL}\n  ~~~~",
+        f"```xml\n{CALL}\n```\nThat is how one asks.",
+        f"An open fence:\n```\n{CALL}",
+    ],
+)
+def test_a_call_that_is_only_quoted_stays_text(told: str) -> None:
+    for reply in (read(told), read(*told)):
+        assert (reply.calls, reply.text) == ([], told)
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "",
+        "I look.\n",
+        "I look: ",
+        "  ",
+        'A `span`, and a stray ` and a stray " in a line.\n',
+        'It is a 5" pipe, and "this" is “quoted”. ',
+        "```\ncode\n```\n",
+        "~~~ python\n```\n~~~~ \n",
+        "```a span``` that begins a line\n",
+        "<tool_call>\nno call\n</tool_call>",
+        "<tool_call>",
+    ],
+)
+def test_a_call_that_is_meant_is_a_call_whatever_stands_before_it(before: str) -> None:
+    for reply in (read(before + CALL), read(*(before + CALL))):
+        assert (called(reply), reply.text) == (ONE, before.strip())
+
+
+def test_an_answer_that_is_a_call_in_a_fence_and_nothing_else_is_a_call() -> None:
+    for written in (f"```xml\n{CALL}\n```", f"```\n{CALL}\n{CALL}\n```\n", f"```xml\n{CALL}"):
+        reply = read(*written)
+        assert (called(reply), reply.text) == (ONE * written.count(ROME), "")
+
+
+def test_prose_about_a_tag_is_shown_at_once() -> None:
+    reply = Reply(tools=TOOLS)
+    assert "".join(str(out) for out in reply.feed("You write <tool_call> before it, and then")).endswith("then")
+
+
+@pytest.mark.parametrize("part", ["</tool_call>", "<tool_call>", "\\\\", '\\"', "words ", "  ", "```", "<"])
+@pytest.mark.parametrize("before", ["<tool_call>", "", "```json\n"], ids=["tagged", "bare", "fenced"])
+def test_a_long_argument_costs_as_much_as_it_is_long(part: str, before: str) -> None:
+    argument = part * (200_000 // len(part))
+    if before.startswith("`"):
+        argument = argument.replace("```", "---")  # which would end the fence
+    written = f'{before}{{"name": "weather", "arguments": {{"city": "{argument}"}}}}'
+    reply = Reply(tools=TOOLS)
+    began = process_time()
+    for at in range(0, len(written), 4):
+        reply.feed(written[at : at + 4])
+    reply.finish()
+    assert process_time() - began < 5.0  # half a second; it was hours
+    assert json.loads(reply.calls[0].arguments) == {"city": json.loads(f'"{argument}"')}
+
+
+def test_a_text_that_a_line_break_ends_hides_no_closing_tag() -> None:
+    broken = '<tool_call>\n{"name": "weather", "arguments": {"city": "Ro\nme"\n</tool_call>'
+    reply = read(*f"{broken}\n{CALL}")
+    assert (called(reply), reply.text) == (ONE, broken)
+
+
+def test_markers_of_what_is_no_call_are_dropped_and_those_of_a_call_are_its_own() -> None:
+    moon = CALL.replace("weather", "moon").replace("Rome", "<think>a</thi</think>nk>")
+    rome = CALL.replace("Rome", "<think>a")
+    reply = Reply(tools=TOOLS, markers=("<think>", "</think>"))
+    for part in f"{moon}\n{rome}":
+        reply.feed(part)
+    reply.finish()
+    assert reply.text == CALL.replace("weather", "moon").replace("Rome", "a")
+    assert called(reply) == [("weather", {"city": "<think>a"})]
+
+
 def test_several_calls_in_one_tag_or_in_several_are_several_calls() -> None:
     two: list[tuple[str, object]] = [*ONE, ("clock", {})]
     clock = '{"name": "clock", "arguments": {}}'
@@ -137,7 +227,8 @@ def test_half_a_stop_text_is_not_shown_before_it_is_none() -> None:
 
 PARTS = st.sampled_from(
     ["<tool_call>", "</tool_call>", ROME, ROME[:-1], ROME[:20], '"', "```json\n", "```", "{", "}", "\n", " ", "words",
-     "EN", "END", "ab", "b", '{"name": "moon"}', "<tool", "_call>"]
+     "EN", "END", "ab", "b", '{"name": "moon"}', "<tool", "_call>",
+     "`", "``", "~~~\n", "```xml\n", "“", "”", "\\", CALL]
 )  # fmt: skip
 
 

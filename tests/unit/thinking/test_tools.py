@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -67,6 +68,30 @@ async def test_one_call_ends_the_turn_where_only_one_is_wanted(make_rig: MakeRig
     result = await rig.run()
     assert (len(result.tool_calls), result.answer, result.finish_reason) == (1, "", "tool_calls")
     assert result.usage.answer_tokens == len(CALL)
+
+
+@pytest.mark.parametrize("marker", NATIVE.markers)
+@pytest.mark.parametrize("form", [CALL, CALL[12:-13], f"```json\n{CALL[12:-13]}\n```", f"Let me look.\n{CALL}"])
+async def test_a_marker_in_an_argument_is_a_text_of_the_call(make_rig: MakeRig, marker: str, form: str) -> None:
+    city = f"between {marker} and {marker}"
+    rig = make_rig({OPEN: f"I look.</think>\n\n{form.replace('Rome', city)}"}, form=TOOLS)
+    result = await rig.run()
+    assert [json.loads(c.arguments) for c in result.tool_calls] == [{"city": city}]
+    assert (result.thinking, len(rig.engine.starts)) == ("I look.", 1)
+
+
+@pytest.mark.parametrize("marker", NATIVE.markers)
+async def test_a_marker_in_an_argument_of_a_forced_call_is_its_text_too(make_rig: MakeRig, marker: str) -> None:
+    arguments = json.dumps({"city": marker})
+    rig = make_rig({OPEN: "I look.</think>", OPENING: arguments}, form=FORCED, capabilities=SCHEMAS)
+    assert [c.arguments for c in (await rig.run()).tool_calls] == [arguments]
+
+
+async def test_a_thought_opened_again_in_what_is_no_call_is_taken_back(make_rig: MakeRig) -> None:
+    rig = make_rig({OPEN: 'Hm.</think>\n\n<tool_call>\n{"name"\n<think>Or not.'}, form=TOOLS, max_tokens=400)
+    result = await rig.run()
+    assert "roll_back" in rig.actions
+    assert not any(m in result.answer for m in NATIVE.markers)
 
 
 async def test_prose_in_the_thought_is_no_call(make_rig: MakeRig) -> None:
@@ -195,6 +220,61 @@ async def test_an_answer_that_begins_with_a_stop_text_is_not_empty(make_rig: Mak
     assert (result.answer, rig.streamed["answer"]) == ("It is 4.", "It is 4.")
 
 
+@pytest.mark.parametrize("stop", ["<", "tool", "\n", '"name"', "weather", "</", "}"])
+@both
+async def test_a_stop_text_in_words_that_are_forced_stops_nothing(
+    make_rig: MakeRig, profile: Profile, stop: str
+) -> None:
+    thought = "I must look." + "</think>" * profile.is_native
+    script = {START if profile is PROMPTED else OPEN: thought, OPENING: ARGUMENTS}
+    rig = make_rig(script, profile=profile, form=replace(FORCED, stop=(stop,)), capabilities=SCHEMAS)
+    result = await rig.run()
+    assert ([c.arguments for c in result.tool_calls], result.stop_text) == ([ARGUMENTS], None)
+    said = {START if profile is PROMPTED else OPEN: f"I must look.\n{CALL}{CALL}"}
+    rig = make_rig(said, profile=profile, form=replace(TOOLS, stop=(stop,)))
+    result = await rig.run()
+    assert ([c.arguments for c in result.tool_calls], result.stop_text) == ([ARGUMENTS] * 2, None)
+
+
+@pytest.mark.parametrize(
+    ("stop", "answer"),
+    [("4", "It is"), (" ", "It"), ("It", "I have no answer to give."), ("I", "I have no answer to give.")],
+)
+async def test_words_put_in_the_models_mouth_end_before_a_stop_text(make_rig: MakeRig, stop: str, answer: str) -> None:
+    rig = make_rig({OPEN: "I know.\nIt is 4.</think>\n\nEND"}, form=Form(stop=("END", stop)))
+    result = await rig.run()
+    assert (result.answer, rig.streamed["answer"]) == (answer, answer)
+    assert (result.stop_text, result.finish_reason) == ("END", "stop")
+
+
+@pytest.mark.parametrize("thought", ["It is four and not five, I am sure.", "几几几几几几几几几几几几"])
+@pytest.mark.parametrize("max_tokens", [45, 50, 80])
+async def test_words_put_in_the_models_mouth_keep_to_max_tokens(
+    make_rig: MakeRig, thought: str, max_tokens: int
+) -> None:
+    def script(_: Context) -> Line:
+        return Line(f"{thought}</think>", loop=" ")
+
+    rig = make_rig(script, max_tokens=max_tokens)
+    result = await rig.run()
+    assert rig.path.chain.n_kept <= max_tokens
+    assert result.answer
+    assert thought.startswith(result.answer)
+    assert rig.streamed["answer"] == result.answer
+    assert (result.answer == thought) == (max_tokens >= 80)
+
+
+async def test_a_hand_off_is_left_out_where_it_would_leave_no_room_for_an_answer(make_rig: MakeRig) -> None:
+    def script(_: Context) -> Line:
+        return Line("I think on and on and on.", loop=" more")
+
+    rig = make_rig(script, budget=50, max_tokens=70)
+    result = await rig.run()
+    assert rig.path.chain.n_kept <= 70
+    assert (result.closed_by, result.usage.thinking_tokens) == ("budget", 50)
+    assert result.answer
+
+
 async def test_logprobs_come_with_the_text_they_are_of(make_rig: MakeRig) -> None:
     line = Line(f"Hm.</think>\n\n Two ENEN é. {CALL} END", others=(("x", -3.0), ("y", -2.0)))
     rig = make_rig({OPEN: line}, form=Form(stop=("END",), tools=(WEATHER,), n_logprobs=2))
@@ -228,7 +308,8 @@ async def test_what_a_limit_cut_is_no_call(make_rig: MakeRig) -> None:
 
 
 PARTS = st.sampled_from(
-    ["<tool_call>", "</tool_call>", CALL, CALL[:30], CALL[12:-13], "```json\n", "```",
+    ["<tool_call>", "</tool_call>", CALL, CALL[:30], CALL[12:-13], CALL.replace("Rome", "<think>a</think>"),
+     CALL.replace("Rome", "</think>").replace("weather", "moon"), "```json\n", "```",
      "<think>", "</think>", "I think. ", "\n\n", "END", "EN", "It is 4.", "é", "😀", "<|im_end|>", "<t", '"', "}"]
 )  # fmt: skip
 FORMS = (
@@ -265,7 +346,8 @@ async def test_whatever_a_model_writes_and_whatever_is_asked_the_contract_holds(
     assert result.answer.strip() or result.tool_calls
     assert not profile.is_native or not any(m in result.answer for m in NATIVE.markers)
     assert result.usage.thinking_tokens <= budget
-    assert rig.path.chain.n_kept <= 800 + 60
+    is_told_again = any(d.cause == "the thought ended with a call" for d in rig.trace.decisions)
+    assert is_told_again or rig.path.chain.n_kept <= 800
     assert rig.streamed == {"thinking": result.thinking, "answer": result.answer}
     assert [(c.name, c.arguments) for c in result.tool_calls] == calls_of(rig)
     assert all(isinstance(json.loads(c.arguments), dict) for c in result.tool_calls)
@@ -273,7 +355,7 @@ async def test_whatever_a_model_writes_and_whatever_is_asked_the_contract_holds(
     assert len(result.tool_calls) <= (form.most_calls or 10**6)
     assert (result.finish_reason == "tool_calls") <= bool(result.tool_calls)
     spoke_for_it = any(d.cause == "the answer stayed empty" for d in rig.trace.decisions)
-    assert spoke_for_it or not any(stop in result.answer for stop in form.stop)
+    assert not any(stop in result.answer for stop in form.stop)
     sampled = [t for t in rig.trace.paths[0].tokens if t.origin == "sampled"]
     assert len(sampled) == result.usage.completion_tokens
     if form.n_logprobs is not None and not result.tool_calls and not spoke_for_it:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from bethink.errors import SandboxMissing, UsageError
+from bethink.prompt import last_question
 from bethink.thinking.checks.calls import name_in_question
 from bethink.thinking.checks.check import Ask, Check, Judged, Patience
 from bethink.thinking.checks.command import Command
@@ -29,7 +30,7 @@ _WANTS_FUNCTION = re.compile(
     r"|\bcomplete\s+(?:this|the)\b[^.?!\n]{0,40}\b(?:code|program)\b",
     re.IGNORECASE,
 )
-_FENCED = re.compile(r"(`{3,}).*?\1", re.DOTALL)
+_FENCE = re.compile(r"`{3,}")
 _IS_PYTHON = re.compile(r"\bpython\b|^[ \t]*def \w+\(|^[ \t]*>>> \w+\(", re.IGNORECASE | re.MULTILINE)
 _OTHER = re.compile(
     r"\b(?:javascript|typescript|java|rust|golang|ruby|php|sql|bash|shell|kotlin|swift|haskell|perl|lua|scala|html|css"
@@ -42,17 +43,28 @@ _OTHER = re.compile(
 def asks_for_function(question: str) -> bool:
     """Whether a question asks for a Python function, which can be run beside others. Wrong on the safe side: a request
     that it misses is answered once."""
-    asked = _FENCED.sub("", question)  # what a file says is no wish of the user
+    asked = _unfenced(question)  # what a file says is no wish of the user
     wants = _WANTS_FUNCTION.search(asked) and _IS_PYTHON.search(question)
     return bool(wants and not _OTHER.search(asked)) and (
         name_in_question(question) is not None or "function" in question.lower()
     )
 
 
+def _unfenced(text: str) -> str:
+    """A text without what stands in its fences; a fence that is not closed, or only by a shorter one, is none. Linear,
+    which one pattern for both ends of a fence would not be."""
+    kept, at, opening = "", 0, None
+    for fence in _FENCE.finditer(text):
+        if opening is None:
+            kept, opening = kept + text[at : fence.start()], fence
+        elif len(fence[0]) >= len(opening[0]):
+            at, opening = fence.end(), None
+    return kept + text[at if opening is None else opening.start() :]
+
+
 def choose(request: Request, sandbox: SharedSandbox) -> Check:
     """The check of a request. Raises: UsageError, SandboxMissing (code was asked for and cannot be run)."""
-    asked = [message for message in request.messages if message.role != "tool"] or request.messages
-    question = asked[-1].content[-MAX_QUESTION_CHARS:]
+    question = request.messages[last_question(request.messages)].content[-MAX_QUESTION_CHARS:]
     _refuse_mixtures(request)
     name, _, rest = request.check.partition(":")
     match name:
