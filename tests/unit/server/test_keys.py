@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 from bethink.server.accounts import Accounts, Limits
@@ -99,6 +101,27 @@ async def test_limits_are_three_different_errors_that_say_when_to_come_back(acco
         assert [await ask("slow"), await ask("slow")] == [(200, ""), (429, "rate_limited")]
         assert sorted(await asyncio.gather(ask("narrow"), ask("narrow"))) == [(200, ""), (429, "too_many_at_once")]
         assert await ask("poor") == (429, "quota_exhausted")
+
+
+async def test_what_bethink_chooses_itself_fits_the_limits_and_what_the_client_chose_is_refused(
+    accounts: Accounts,
+) -> None:
+    """Of one path 2 + 3 take at most 8,192 tokens and what is read; eight of them are usual for this question."""
+    accounts.directory.create_key("small", limits=Limits(tokens_per_minute=20_000))
+    secret = accounts.directory.rotate_key("small").secret
+    made = rig(accounts=accounts)
+    async with in_process(made, closed(accounts)) as client:
+
+        async def ask(**more: Any) -> httpx.Response:
+            body = {"messages": [{"role": "user", "content": "What is 2 + 3?"}], **more}
+            return await client.post(ASK, json=body, headers={"x-api-key": secret})
+
+        for chosen in ({"reasoning_effort": "high"}, {"bethink": {"effort": "max"}}, {"bethink": {"paths": 16}}):
+            refused = await ask(**chosen)
+            assert (refused.status_code, refused.json()["error"]["code"]) == (429, "rate_limited")
+        assert not made.engine.starts
+        assert (await ask()).status_code == 200
+    assert len(made.engine.starts) == 4, "each of two paths begins its thought and its answer"
 
 
 async def test_a_key_sees_and_uses_its_models_only(accounts: Accounts) -> None:

@@ -12,17 +12,12 @@ import time
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 
-from bethink.errors import BethinkError, Overloaded
+from bethink.errors import BethinkError, LimitReached, Overloaded
 from bethink.server.accounts import LOCAL, Accounts, FairQueue, Pass, Principal, Ticket, UsageLine
 from bethink.server.limits import Limits
 from bethink.server.record import added
-from bethink.server.running.answering import Answering, n_chars_of
-from bethink.types import Completion, Request
-
-CHARS_A_TOKEN = 2
-"""Few enough that what is estimated of a text is rarely too little."""
-USUAL_COMPLETION = 4096
-"""What a path may sample when the client set no limit: what plans reserve on their own."""
+from bethink.server.running.answering import Answering
+from bethink.server.running.estimating import estimated_tokens, possible_paths
 
 
 @dataclass(slots=True)
@@ -64,11 +59,21 @@ class Admission:
                 ticket.release()
 
     async def _ticket(self, answering: Answering) -> Ticket | None:
+        """Where the paths are not the client's to choose, as many as the limits have room for."""
         if self.accounts is None:
             answering.principal.require_model(answering.model)
             return None
-        tokens = answering.ask.n * estimated_tokens(answering.ask.request)
-        return await self.accounts.admit(answering.principal, answering.model, tokens)
+        *more, fewest = possible_paths(answering.ask.request)
+        for paths in more:
+            with contextlib.suppress(LimitReached):
+                return await self._admitted(self.accounts, answering, paths)
+        return await self._admitted(self.accounts, answering, fewest)
+
+    async def _admitted(self, accounts: Accounts, answering: Answering, paths: int) -> Ticket:
+        tokens = answering.ask.n * estimated_tokens(answering.ask.request, paths)
+        ticket = await accounts.admit(answering.principal, answering.model, tokens)
+        answering.most_paths = paths
+        return ticket
 
     async def _slot(self, queue: FairQueue, key: str, *, is_low: bool) -> Pass:
         patience_s = None if is_low else self.limits.wait_s
@@ -122,11 +127,3 @@ class Pending:
         runs = self.answering.runs
         is_kept = len(runs) == 1 and runs[0].model.traces is not None and runs[0].trace.result is not None
         return runs[0].trace.id if is_kept else ""
-
-
-def estimated_tokens(request: Request | Completion) -> int:
-    """About the most that one choice may read and sample."""
-    if isinstance(request, Completion):
-        return n_chars_of(request) // CHARS_A_TOKEN + request.max_tokens
-    path = request.max_tokens or (request.budget or 0) + USUAL_COMPLETION
-    return n_chars_of(request) // CHARS_A_TOKEN + path * (request.paths or 1)

@@ -20,6 +20,7 @@ from bethink.run import Run
 from bethink.server.accounts.values import Principal
 from bethink.server.asking.asks import Ask
 from bethink.server.record import Record
+from bethink.server.running.estimating import held_to, n_chars_of
 from bethink.server.saying.telling import Answer as AnswerText
 from bethink.server.saying.telling import Part, Story, Thought
 from bethink.types import Completion, Request, Result, Usage
@@ -48,6 +49,8 @@ class Answering:
     runs: list[AnyRun] = field(default_factory=list[AnyRun])
     is_stopped: bool = False
     wants_answer: bool = False
+    most_paths: int | None = None
+    """What limits have room for, where bethink chooses how many paths it takes."""
     waiting: asyncio.Task[object] | None = None
     """Its own task, as long as it waits for its turn or for its model."""
 
@@ -142,8 +145,10 @@ async def begun(answering: Answering, model: Model) -> list[AnyRun]:
     if not answering.principal.logs_content:
         model = replace(model, traces=None)
 
+    request = ask.request if answering.most_paths is None else held_to(answering.most_paths, ask.request)
+
     def begin() -> list[AnyRun]:
-        return [_begun(model, choice_of(ask.request, n, model), waited_s) for n in range(ask.n)]
+        return [_begun(model, choice_of(request, n, model), waited_s) for n in range(ask.n)]
 
     is_long = n_chars_of(ask.request) * ask.n > LONG_PROMPT_CHARS
     answering.runs = await asyncio.to_thread(begin) if is_long else begin()
@@ -170,13 +175,6 @@ def _refuse_longer(ask: Ask, model: Model) -> None:
         raise ContextFull(
             f"a context of {ask.n_context} was asked for, but this model's holds {longest}", "ask for less"
         )
-
-
-def n_chars_of(request: Request | Completion) -> int:
-    """How much text a model is given to read."""
-    if isinstance(request, Completion):
-        return len(request.prompt) + len(request.suffix or "")
-    return sum(len(message.content) + len(message.thinking or "") for message in request.messages)
 
 
 async def _follow(run: AnyRun, story: Story, choice: int, tell: Tell) -> None:
