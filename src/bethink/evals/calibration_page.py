@@ -83,8 +83,8 @@ def _costs(findings: Findings) -> str:
         points.append(Point(", ".join(names), candidate.tokens, accuracy(candidate.rights), 1))
     told = (
         "Whiskers are 95 % intervals. Green: the efforts. Grey: so many paths with a thought, all to their end; blue: "
-        "without one. Full dots are on the dashed front: nothing here is as right for less. All are of all questions; the "
-        "green ones were chosen by these, so they are in-sample and flatter."
+        "without one. Full dots are on the dashed front: nothing here is as right for less. All are of all questions; "
+        "the green ones were chosen by these, so they are in-sample and flatter."
     )
     return f'<figure class="single">{cost_chart(points, "tokens")}</figure><p class="note">{told}</p>'
 
