@@ -60,10 +60,13 @@ def main() -> None:
     parser.add_argument("--delay", type=float, default=0.0)
     parser.add_argument("--parallel", type=int, default=32)
     parser.add_argument("--idle", type=float, default=600.0, help="seconds that a connection may be idle")
+    parser.add_argument("--keys", action="store_true", help="nobody is let in without one; HOME has an administrator's")
     given = parser.parse_args()
     model = scripted_model(given.tokens, given.delay)
     models = Models((NAME,), lambda _: model, lambda: (NAME,), lambda: {NAME: model})
-    choices = Choices(port=given.port, parallel=given.parallel, limits=Limits(idle_s=given.idle))
+    choices = Choices(
+        port=given.port, parallel=given.parallel, limits=Limits(idle_s=given.idle), requires_key=given.keys
+    )
     launch(choices, models, Settings(given.home), lambda opened: print(opened.url, flush=True))
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -176,24 +177,34 @@ def _show(findings: Findings, folder: Path, terminal: Terminal, *, is_json: bool
 
 
 def _forget_samples(folder: Path) -> None:
-    from bethink.evals.calibrate import SAMPLES
+    """Raises: StoreError, UsageError: another process measures there."""
+    from bethink.evals.results import empty
 
-    _remove(folder, folder / SAMPLES)
+    with _taken(folder) as samples:
+        empty(samples)
 
 
 def _forget(folder: Path) -> None:
-    _remove(folder, folder)
-
-
-def _remove(folder: Path, gone: Path) -> None:
     """Raises: StoreError, UsageError: another process measures there."""
-    from bethink.evals.calibrate import SAMPLES
-    from bethink.evals.results import refuse_held
+    from bethink.evals.results import empty
 
-    refuse_held(folder / SAMPLES)
+    with _taken(folder) as samples:
+        for file in folder.iterdir():
+            if file != samples:
+                file.unlink()
+        empty(samples)
+        with suppress(OSError):  # not everywhere may a lock's file be removed while it is held
+            shutil.rmtree(folder)
+
+
+@contextmanager
+def _taken(folder: Path) -> Generator[Path, None, None]:
+    """The samples of that calibration, which nobody else may take until all of it is done."""
+    from bethink.evals.calibrate import SAMPLES
+    from bethink.evals.results import held
+
     try:
-        shutil.rmtree(gone)
-    except FileNotFoundError:
-        return
+        with held(folder / SAMPLES):
+            yield folder / SAMPLES
     except OSError as error:
-        raise StoreError(f"{gone} cannot be removed: {error.strerror}", "check the rights") from error
+        raise StoreError(f"{folder} cannot be emptied: {error.strerror}", "check the rights") from error

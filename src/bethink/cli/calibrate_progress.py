@@ -18,13 +18,15 @@ from bethink.picture.evidence import seconds
 
 @dataclass(slots=True)
 class CalibrateProgress:
-    """Fed with lines, from the event loop's thread. `total_s` is the time there is."""
+    """Fed with lines, from the event loop's thread. `total_s` is the time there is. A question counts in `n_questions`
+    when it was asked in both ways, with a thought and without."""
 
     terminal: Terminal
     total_s: float
     began: float = field(default_factory=time.monotonic)
     n_thinking: int = 0
     n_direct: int = 0
+    n_questions: int = 0
     n_voted: int = 0
     n_first: int = 0
     n_direct_first: int = 0
@@ -32,12 +34,15 @@ class CalibrateProgress:
     _said_at: float = field(default_factory=time.monotonic)
     _live: Live | None = None
     _is_started: bool = False
+    _asked_once: set[str] = field(default_factory=set[str])
 
     def start(self, lines: Sequence[Line]) -> None:
         for line in lines:
             self._count(line)
-        if n := min(self.n_thinking, self.n_direct):
-            self.terminal.err.print(Text(f"going on: {n:,} questions are there already"))
+        if n := self.n_questions:
+            self.terminal.err.print(
+                Text(f"going on: {n:,} {'questions are' if n > 1 else 'question is'} there already")
+            )
         self.n_tokens = 0
         self._is_started = True
         err = self.terminal.err
@@ -61,6 +66,11 @@ class CalibrateProgress:
     def _count(self, line: Line) -> None:
         first = line.paths[0].right is True if line.paths else line.lenient is True
         self.n_tokens += line.tokens
+        if line.id in self._asked_once:
+            self._asked_once.remove(line.id)
+            self.n_questions += 1
+        else:
+            self._asked_once.add(line.id)
         if line.arm.endswith("budget:0"):
             self.n_direct += 1
             self.n_direct_first += first
@@ -75,7 +85,7 @@ class CalibrateProgress:
 
     def head(self, *, is_over: bool = False) -> str:
         elapsed_s = time.monotonic() - self.began
-        parts = [f"{min(self.n_thinking, self.n_direct):,} questions"]
+        parts = [f"{self.n_questions:,} question{'' if self.n_questions == 1 else 's'}"]
         if self.n_tokens:
             parts.append(f"{self.n_tokens / max(elapsed_s, 1e-6):,.0f} tokens/s")
         if not is_over:

@@ -26,7 +26,7 @@ def show_calibration(terminal: Terminal, found: Calibration, folder: Path, *, is
     for title, side in (
         ("effort", "left"),
         ("spends", "left"),
-        ("right", "right"),
+        ("right*" if found.is_in_sample else "right", "right"),
         ("95 %", "right"),
         ("tokens", "right"),
     ):
@@ -41,6 +41,7 @@ def show_calibration(terminal: Terminal, found: Calibration, folder: Path, *, is
             f"{chosen.tokens:,.0f}",
         )
     out.print(table)
+    out.print(Text(f"{'* ' if found.is_in_sample else ''}{found.of_whom}"))
     for name in EFFORTS:
         out.print(Text.assemble((f"{name:<7}", "cyan"), one_row(found.efforts[name].why)))
     for note in found.notes:

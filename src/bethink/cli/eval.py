@@ -45,12 +45,12 @@ class TaskGroup(click.Group):
 def evaluate() -> None:
     """Measure how right a model is, and what it costs.
 
-    TASK is a task's name (`bethink eval list`), or a file of questions with their answers. Each question is asked in
-    every arm; the folder then holds every answer, a summary and a report.
+    TASK is a task's name (`bethink eval list`; its questions are fetched once), or a file of questions with their
+    answers. Each question is asked in every arm; the folder then holds every answer, a summary and a report.
 
     \b
       bethink eval questions.jsonl --out DIR
-      bethink eval gsm8k --data test.jsonl --arms "plain, effort=low, vote:16, budget:256" --n 200 --seed 7
+      bethink eval gsm8k --arms "plain, effort=low, vote:16, budget:256" --n 200 --seed 7
       bethink eval reasoning_gym:chain_sum --n 50
 
     Arms, joined by commas: plain (the engine alone), plain@0.7 (at a temperature), effort=high, budget:256, vote:16,
@@ -68,7 +68,7 @@ def evaluate() -> None:
 @click.option("--seed", type=SEED, default=0, show_default=True, metavar="N", help="Makes a run repeatable.")
 @click.option("--seeds", type=click.IntRange(1, 1000), default=1, show_default=True, metavar="N", help="Ask N times.")
 @click.option("--out", type=FOLDER, metavar="DIR", help="Where results go; going on where a run was ended.")
-@click.option("--data", type=FOLDER, metavar="FILE", help="The task's file of questions.")
+@click.option("--data", type=FOLDER, metavar="FILE", help="The task's questions: a file, or hf:org/repo:file.jsonl.")
 @click.option("--max-tokens", type=AT_LEAST_ONE, metavar="N", help="Tokens a path may take, thought and answer.")
 @click.option("--parallel", type=click.IntRange(1, 1024), metavar="N", help="Paths at once.  [default: 32]")
 @click.option("--traces", is_flag=True, help="Keep the trace of every answer too; plain arms have none.")
@@ -80,6 +80,7 @@ def evaluate() -> None:
 @click.option("--no-color", is_flag=True, help="No colours.")
 def run(task: str, **values: Any) -> int:
     """Measure one task."""
+    from bethink.cli.datasets import fetching
     from bethink.evals.arms import DEFAULT_ARMS, parse_arms
     from bethink.evals.measure import Order
     from bethink.evals.registry import open_task
@@ -100,7 +101,13 @@ def run(task: str, **values: Any) -> int:
         parallel=values["parallel"] or PARALLEL,
         keeps_traces=values["traces"],
     )
-    opened = open_task(task, data=values["data"], seed=values["seed"], unsafe_local=values["unsafe_local"])
+    opened = open_task(
+        task,
+        data=values["data"],
+        seed=values["seed"],
+        unsafe_local=values["unsafe_local"],
+        fetch=fetching(terminal),
+    )
     try:
         return _run(opened, order, task, model, values, terminal)
     finally:
@@ -196,23 +203,25 @@ def _show(summary: Summary, out: Path, terminal: Terminal, *, is_json: bool) -> 
 @click.option("--json", "is_json", is_flag=True, help="Print a JSON list.")
 @click.option("--no-color", is_flag=True, help="No colours.")
 def list_tasks(is_json: bool, no_color: bool) -> None:
-    """List the tasks and where their questions come from."""
+    """List the tasks, whether their questions are on this machine, and where they come from."""
     from rich import box
     from rich.table import Table
 
+    from bethink.cli.datasets import questions_here
     from bethink.evals.registry import shown
 
-    rows = shown()
+    rows = [(*row, questions_here(row[0])) for row in shown()]
     if is_json:
-        names = ("name", "what", "questions")
+        names = ("name", "what", "questions", "here")
         click.echo(json.dumps([dict(zip(names, row, strict=True)) for row in rows], indent=1))
         return
     terminal = open_terminal(no_color=no_color)
     table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
-    for title in ("task", "what", "where its questions come from"):
+    for title in ("task", "what", "here", "where its questions come from"):
         table.add_column(title)
-    for name, what, source in rows:
-        table.add_row(Text(name, style="cyan"), what, Text(source, style="dim"))
+    for name, what, source, is_here in rows:
+        here = {True: "yes", False: "no", None: ""}[is_here]
+        table.add_row(Text(name, style="cyan"), what, here, Text(source, style="dim"))
     terminal.out.print(table)
 
 

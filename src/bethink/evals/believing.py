@@ -15,6 +15,7 @@ from itertools import accumulate, pairwise, product
 from bethink.evals.arms import NEVER
 from bethink.evals.candidates import SIZES, Samples, n_paths_of, tried
 from bethink.evals.choosing import auto
+from bethink.evals.holding_out import FOLDS
 from bethink.evals.simulate import replay
 from bethink.evals.stats import need_scipy
 from bethink.thinking.belief import Belief, Curve, Knots
@@ -22,7 +23,6 @@ from bethink.thinking.spend import Spend
 
 PRIOR = 1.0
 """A class counts as so many questions more, of the mean kind."""
-FOLDS = 5
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from bethink.errors import UsageError
 from bethink.evals.believing import Tried, believe, cross_validated, votes_of, voting
 from bethink.evals.candidates import Samples
 from bethink.evals.choosing import choose
+from bethink.evals.holding_out import ENOUGH, held_out
 from bethink.evals.mixture import LEAST
 from bethink.evals.results import RESULTS
 from bethink.evals.stats import bootstrap, reliability
@@ -45,6 +46,7 @@ def calibrate(folder: Path, task: Task, model: Model) -> Findings:
     tries = cross_validated(samples)
     error = reliability([(t.probability, t.is_right) for t in tries])[1]
     worth = _worth(samples)
+    honest = held_out(samples, efforts)
     calibration = Calibration(
         model=model.ref.name,
         sha256=model.ref.sha256,
@@ -54,7 +56,8 @@ def calibrate(folder: Path, task: Task, model: Model) -> Findings:
         made=now_iso(),
         source=task.source,
         n_questions=samples.n,
-        efforts=efforts,
+        efforts=honest or efforts,
+        is_in_sample=honest is None,
         belief=believe(votes),
         error=error,
         thinking=worth,
@@ -71,10 +74,13 @@ def _worth(samples: Samples) -> Share:
 
 
 def _limits(samples: Samples) -> tuple[str, ...]:
-    if not samples.cuts:
-        return ()
-    told = f"many thoughts were cut at {samples.budget:,} tokens, and nothing is known of longer ones"
-    return (f"{told}; more --minutes with --force may tell",)
+    found: list[str] = []
+    if samples.cuts:
+        told = f"many thoughts were cut at {samples.budget:,} tokens, and nothing is known of longer ones"
+        found.append(f"{told}; more --minutes with --force may tell")
+    if samples.n < ENOUGH:
+        found.append(f"from {ENOUGH} questions on the figures are of questions that chose nothing; --minutes adds some")
+    return tuple(found)
 
 
 def said_of_thinking(worth: Share) -> str:

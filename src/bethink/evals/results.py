@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+import shutil
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from io import BufferedWriter
 from pathlib import Path
@@ -177,13 +179,24 @@ class ResultFolder:
         self.close()
 
 
-def refuse_held(path: Path) -> None:
-    """Raises: UsageError: another process measures into that folder."""
-    if (path / LOCK).exists():
-        try:
-            FileLock(path / LOCK).acquire(timeout=0).lock.release()
-        except Timeout:
-            raise UsageError(f"another process measures into {path}", "wait for it, or end it") from None
+@contextmanager
+def held(path: Path) -> Generator[None, None, None]:
+    """Nobody measures into that folder meanwhile. Raises: UsageError: another process does."""
+    path.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(path / LOCK).acquire(timeout=0):
+            yield
+    except Timeout:
+        raise UsageError(f"another process measures into {path}", "wait for it, or end it") from None
+
+
+def empty(path: Path) -> None:
+    """Remove everything from a folder that is held but the lock itself, on which others may wait. Raises: OSError."""
+    for child in path.iterdir():
+        if child.is_dir() and not child.is_symlink():
+            shutil.rmtree(child)
+        elif child.name != LOCK:
+            child.unlink()
 
 
 def refuse_other(path: Path, there: Mapping[str, Any], asked: Mapping[str, Any]) -> None:

@@ -54,15 +54,33 @@ async def offer_of(client: httpx.AsyncClient, ref: HubRef, settings: Settings) -
     return FileOffer(remote(_choose(ref, listing)))
 
 
+async def dataset_file(client: httpx.AsyncClient, ref: HubRef, settings: Settings) -> FileOffer:
+    """The one file of a repository of data that `ref` names.
+
+    Raises: SourceUnreachable; UnknownModel (no such repository or file, or none is named).
+    """
+    if ref.file is None or ref.is_pattern:
+        raise UnknownModel(f"{ref} names no file", f"name one, as in {ref.hub}:{ref.repo}:test.jsonl")
+    if ref.hub == "hf":
+        return FileOffer(await _hf_file(client, ref, ref.file, settings))
+    found = next((f for f in await _ms_listing(client, ref, settings, {}) if f.path == ref.file), None)
+    if found is None:
+        raise UnknownModel(f"{ref.place} has no file {ref.file}", "check its spelling")
+    return FileOffer(RemoteFile(_address(ref, found.path, settings), safe_name(found.path), found.size, found.sha256))
+
+
 def _headers(ref: HubRef, settings: Settings) -> dict[str, str]:
     return {"Authorization": f"Bearer {settings.hf_token}"} if ref.hub == "hf" and settings.hf_token else {}
 
 
 def _address(ref: HubRef, path: str, settings: Settings) -> str:
     if ref.hub == "hf":
-        return f"{settings.hf_endpoint}/{ref.repo}/resolve/{quote(ref.revision or 'main', safe='')}/{quote(path)}"
+        repo = ref.repo if ref.kind == "models" else f"{ref.kind}/{ref.repo}"
+        return f"{settings.hf_endpoint}/{repo}/resolve/{quote(ref.revision or 'main', safe='')}/{quote(path)}"
     revision = quote(ref.revision or "master", safe="")
-    return f"{settings.ms_endpoint}/api/v1/models/{ref.repo}/repo?Revision={revision}&FilePath={quote(path, safe='')}"
+    return (
+        f"{settings.ms_endpoint}/api/v1/{ref.kind}/{ref.repo}/repo?Revision={revision}&FilePath={quote(path, safe='')}"
+    )
 
 
 async def _hf_file(client: httpx.AsyncClient, ref: HubRef, path: str, settings: Settings) -> RemoteFile:
@@ -104,7 +122,9 @@ async def _ms_listing(
     client: httpx.AsyncClient, ref: HubRef, settings: Settings, headers: dict[str, str]
 ) -> list[_Listed]:
     revision = quote(ref.revision or "master", safe="")
-    url = f"{settings.ms_endpoint}/api/v1/models/{ref.repo}/repo/files?Revision={revision}&Recursive=true"
+    listing = "files" if ref.kind == "models" else "tree"
+    url = f"{settings.ms_endpoint}/api/v1/{ref.kind}/{ref.repo}/repo/{listing}?Revision={revision}&Recursive=true"
+    url += "" if ref.kind == "models" else "&Root=/&PageNumber=1&PageSize=1000"
     response = await ask(client, url, ref.place, headers=headers)
     return [
         _listed(item.get("Path"), item.get("Size"), item.get("Sha256"))

@@ -8,13 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
-import anyio
 import httpx
-from filelock import Timeout
 
 from bethink.config import Settings
 from bethink.errors import BethinkError, HashMismatch, InvalidModelFile, SourceUnreachable, UnknownModel
@@ -30,6 +26,7 @@ from bethink.store.offer import FileOffer, Offer
 from bethink.store.progress import Meter, OnProgress
 from bethink.store.record import record, settle
 from bethink.store.reference import HubRef, PathRef, WheelRef, parse_reference
+from bethink.store.turn import turn
 
 # What one source may get wrong while the next is still worth asking.
 OFFLINE = "check the network and its proxy; a path to the file works too"
@@ -104,7 +101,7 @@ class _Pull:
         key = sha256 or hashlib.sha256(str(source).encode()).hexdigest()
         folder = self.store.partial / key
         self.meter.at("downloading", 0, size)
-        async with self._turn(key, folder):
+        async with turn(self.store, key, folder, self.meter):
             if sha256 and self.store.blob_path(sha256).exists():
                 return self._record_blob(sha256, str(source), hash_from)
             folder.mkdir(parents=True, exist_ok=True)
@@ -123,25 +120,6 @@ class _Pull:
         if stated and stated.sha256:
             return stated.sha256, stated.size, "source"
         return None, stated.size if stated else None, "first use"
-
-    @asynccontextmanager
-    async def _turn(self, key: str, folder: Path) -> AsyncGenerator[None, None]:
-        """Wait until nobody else downloads the same bytes, and show how far they are meanwhile."""
-        lock, is_first = self.store.lock(key), True
-        while True:
-            try:
-                lock.acquire(timeout=0)
-                break
-            except Timeout:
-                if is_first:
-                    self.meter.say("waiting", "another bethink is downloading it; waiting for that download")
-                is_first = False
-                self.meter.at("waiting", sum(f.stat().st_size for f in folder.glob("data")))
-                await anyio.sleep(0.2)
-        try:
-            yield
-        finally:
-            lock.release()
 
     def _install(self, assembled: Assembled, folder: Path, source: str, hash_from: HashFrom) -> LocalModel:
         """Give checked bytes their name, and remove what was needed to get them."""

@@ -20,6 +20,8 @@ from urllib.parse import urlsplit, urlunsplit
 from bethink.errors import UnknownModel
 
 Hub = Literal["hf", "ms"]
+Kind = Literal["models", "datasets"]
+"""What a repository holds. Hubs keep the two apart, so that one name may be of both."""
 
 _HUB = re.compile(r"(hf|ms):([\w.-]+/[\w.-]+)(?:@([\w./-]+))?(?::(.+))?")
 _WHEEL = re.compile(r"wheel:([A-Za-z0-9][\w.{}-]*)==([\w.+!-]+)")
@@ -33,6 +35,7 @@ class HubRef:
     repo: str
     revision: str | None = None
     file: str | None = None
+    kind: Kind = "models"
 
     def __str__(self) -> str:
         revision = f"@{self.revision}" if self.revision else ""

@@ -38,7 +38,9 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """What an effort spends, how right that was and what it cost a question in the mean; `why` it was chosen."""
+    """What an effort spends, how right that was and what it cost a question in the mean; `why` it was chosen.
+
+    `right` and `tokens` are of questions that had no part in the choice, unless the calibration is in-sample."""
 
     spend: Spend
     right: Share
@@ -49,7 +51,8 @@ class Chosen:
 @dataclass(frozen=True, slots=True)
 class Calibration:
     """`thinking` is what a thought is worth to this model, paired (None: not measured). `error` is the expected
-    calibration error of `belief` on questions it was not fitted to. `made` is UTC, ISO 8601."""
+    calibration error of `belief` on questions it was not fitted to. `made` is UTC, ISO 8601. `is_in_sample`: how right
+    an effort is was read off the very questions that chose it, so it flatters."""
 
     model: str
     sha256: str
@@ -64,7 +67,15 @@ class Calibration:
     error: float
     thinking: Share | None = None
     notes: tuple[str, ...] = ()
+    is_in_sample: bool = False
     is_of_here: bool = field(default=True, compare=False)
+
+    @property
+    def of_whom(self) -> str:
+        """Of which questions the efforts' figures are."""
+        if self.is_in_sample:
+            return "in-sample: these figures are of the same questions that chose the settings, so they flatter"
+        return "these figures are of questions that had no part in choosing the settings they were tried with"
 
     @property
     def told(self) -> str:
@@ -139,6 +150,7 @@ def from_record(raw: object) -> Calibration:
         error=_number(record["error"], 0, 1),
         thinking=None if thinking is None else _share(thinking, -1),
         notes=tuple(_text(note) for note in record["notes"]),
+        is_in_sample=_claim(record.get("is_in_sample", True)),  # earlier versions knew nothing else
     )
 
 
@@ -179,6 +191,12 @@ def _object(raw: object) -> dict[str, Any]:
     if not isinstance(raw, dict):
         raise ValueError(f"{str(raw)[:40]!r} is no object")
     return cast("dict[str, Any]", raw)
+
+
+def _claim(raw: object) -> bool:
+    if not isinstance(raw, bool):
+        raise ValueError(f"{str(raw)[:40]!r} is neither true nor false")
+    return raw
 
 
 def _text(raw: object) -> str:

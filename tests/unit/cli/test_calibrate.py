@@ -19,7 +19,7 @@ from bethink.cli.calibrate_progress import CalibrateProgress
 from bethink.cli.main import main
 from bethink.cli.terminal import Terminal
 from bethink.engine.scripted import Context, Line, Script
-from bethink.errors import EngineClosed
+from bethink.errors import EngineClosed, UsageError
 from bethink.evals.results import Line as ResultLine
 from bethink.evals.results import PathLine, ResultFolder, read_results
 from bethink.evals.surveying import Shape
@@ -233,10 +233,64 @@ def test_progress_tells_how_right_the_model_is_and_how_long_it_takes(make_termin
     progress.line(replace(line, arm=direct, lenient=True, paths=()))
     rights = "right without a thought 100 %, with one 100 %, by the vote 0 %"
     assert progress.rights() == rights
-    assert re.fullmatch(rf"1 questions, [\d,]+ tokens/s, \d\d\.\d s left, {rights}", progress.told())
+    assert re.fullmatch(rf"1 question, [\d,]+ tokens/s, \d\d\.\d s left, {rights}", progress.told())
     shown = console(is_terminal=False)
     shown.print(progress.render())
     assert written(shown).splitlines()[1] == rights
+
+
+def test_a_question_counts_when_it_was_asked_in_both_ways(make_terminal: Callable[..., Terminal]) -> None:
+    terminal = make_terminal(is_terminal=False, is_live=False)
+    progress = CalibrateProgress(terminal, 60.0)
+    thinks, direct = (arm.name for arm in Shape(4, 512).arms)
+    line = ResultLine("a", 0, thinks, 0, "q", "7")
+    progress.start([line, replace(line, id="b"), replace(line, id="b", arm=direct), replace(line, id="c", arm=direct)])
+    assert "going on: 1 question is there already" in written(terminal.err)
+    assert progress.head(is_over=True) == "1 question"
+    progress.line(replace(line, id="c"))
+    assert progress.head(is_over=True) == "2 questions"
+
+
+def test_force_holds_the_lock_until_the_last_sample_is_gone(
+    plays_here: Plays, questions: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another calibration that began in between would lose what it samples."""
+    plays_here(sums)
+    assert calibrated(questions) == 0
+    attempts: list[str] = []
+    removes = Path.unlink
+
+    def tries_to_begin(path: Path, missing_ok: bool = False) -> None:
+        if path.parent == folder / "samples":
+            with pytest.raises(UsageError, match="another process measures"):
+                ResultFolder.open(folder / "samples", {})
+            attempts.append(path.name)
+        removes(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", tries_to_begin)
+    assert calibrated(questions, "--force") == 0
+    assert {"results.jsonl", "run.json"} <= set(attempts)
+    assert len(read_results(folder / "samples")) == 80
+
+
+def test_figures_of_the_questions_that_chose_are_said_to_be_in_sample(
+    plays_here: Plays, questions: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plays_here(sums)
+    assert calibrated(questions) == 0
+    shown = capsys.readouterr().out
+    assert "in-sample: these figures are of the same questions that chose the settings" in shown
+    assert "right*" in shown
+    assert "in-sample" in (folder / "report.html").read_text(encoding="utf-8")
+    rows = [json.dumps({"question": f"What is {n % 7} + {n}?", "answer": n % 7 + n}) for n in range(60)]
+    questions.write_text("\n".join(rows), encoding="utf-8")
+    assert calibrated(questions, "--force") == 0
+    shown = capsys.readouterr().out
+    assert "these figures are of questions that had no part in choosing" in shown
+    assert "right*" not in shown
+    kept = read(folder)
+    assert kept is not None
+    assert not kept.is_in_sample
 
 
 def test_samples_that_another_process_takes_are_not_removed(

@@ -3,7 +3,8 @@ from __future__ import annotations
 import json
 import re
 import signal
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from bethink.cli.main import main
 from bethink.engine.scripted import Context, Line
+from tests.unit.store.peer import Peer, start
 
 if TYPE_CHECKING:
     from bethink.model import Model
@@ -107,12 +109,70 @@ def test_the_list_needs_no_model(capsys: pytest.CaptureFixture[str]) -> None:
     assert "gsm8k" in [row["name"] for row in json.loads(capsys.readouterr().out)]
 
 
+@pytest.fixture
+def peer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Peer]:
+    """A hub on this machine that the command line asks."""
+    peer = Peer()
+    stop = start(peer)
+    monkeypatch.setenv("HF_ENDPOINT", peer.url)
+    monkeypatch.setenv("MODELSCOPE_ENDPOINT", f"{peer.url}/ms")
+    yield peer
+    stop()
+
+
+@pytest.mark.usefixtures("home")
+def test_where_no_hub_answers_a_task_says_in_seconds_what_to_do(
+    plays: Plays, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loaded = plays(five)
+    for name in ("HF_ENDPOINT", "MODELSCOPE_ENDPOINT"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    began = time.monotonic()
+    assert main(["eval", "aime"]) == 3
+    assert time.monotonic() - began < 10
+    said = " ".join(capsys.readouterr().err.split())
+    assert "the questions of aime could not be fetched: Hugging Face" in said
+    assert "ModelScope" in said
+    assert "pass --data FILE" in said
+    assert loaded == []
+
+
+@pytest.mark.usefixtures("questions")
+def test_questions_are_fetched_once_and_listed_as_here(
+    plays: Plays, peer: Peer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plays(five)
+    rows = b'{"problem": "What is 2 + 3?", "answer": "5"}\n{"problem": "What is 1 + 1?", "answer": "2"}\n'
+    peer.repos["org/sums"] = {"sub/test.jsonl": rows}
+    reference = "hf:org/sums:sub/test.jsonl"
+    assert main(["eval", "aime", "--data", reference, "--arms", "plain", "--out", "run"]) == 0
+    assert "are here; their sha256" in " ".join(capsys.readouterr().err.split())
+    settings = json.loads(Path("run/run.json").read_text(encoding="utf-8"))
+    assert settings["source"] == reference
+    assert f"--data {reference}" in settings["command"]
+    peer.asked.clear()
+    assert main(["eval", "aime", "--data", reference, "--arms", "plain", "--out", "again"]) == 0
+    assert peer.asked == []
+    capsys.readouterr()
+    assert main(["eval", "list", "--json"]) == 0
+    here = {row["name"]: row["here"] for row in json.loads(capsys.readouterr().out)}
+    assert (here["aime"], here["FILE.jsonl"]) == (False, None), "another file than the catalogue's was fetched"
+
+
+@pytest.mark.usefixtures("questions")
+def test_a_reference_is_a_task(plays: Plays, peer: Peer, capsys: pytest.CaptureFixture[str]) -> None:
+    plays(five)
+    peer.repos["org/sums"] = {"mine.jsonl": b'{"question": "What is 2 + 3?", "answer": "5"}\n'}
+    assert main(["eval", "ms:org/sums:mine.jsonl", "--arms", "plain", "--out", "run", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)
+    assert main(["eval", "ms:org/sums:mine.jsonl", "--data", "x"]) == 2
+
+
 @pytest.mark.usefixtures("questions")
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
         (["gsm9k"], "did you mean gsm8k"),
-        (["gsm8k"], "--data FILE"),
         (["none.jsonl"], "there is no file none.jsonl"),
         (["questions.jsonl", "--arms", "plan"], "did you mean plain"),
         (["questions.jsonl", "--n", "0"], "--n"),

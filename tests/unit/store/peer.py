@@ -109,11 +109,12 @@ class _Handler(BaseHTTPRequestHandler):
         routes: list[tuple[str, Callable[[re.Match[str], dict[str, list[str]]], None]]] = [
             (r"/api/models/(\w[\w.-]*/[\w.-]+)/tree/([\w.-]+)", self._hf_tree),
             (r"/ms/api/v1/models/([\w.-]+/[\w.-]+)/repo/files", self._ms_files),
-            (r"/ms/api/v1/models/([\w.-]+/[\w.-]+)/repo", self._ms_bytes),
+            (r"/ms/api/v1/datasets/([\w.-]+/[\w.-]+)/repo/tree", self._ms_files),
+            (r"/ms/api/v1/(?:models|datasets)/([\w.-]+/[\w.-]+)/repo", self._ms_bytes),
             (r"/simple/([\w.-]+)/", self._index_page),
             (r"/files/(.+)", lambda m, _: self._bytes(self.peer.wheels.get(m[1]))),
             (r"/cdn/([\w.-]+/[\w.-]+)/(.+)", lambda m, _: self._bytes(self.peer.repos[m[1]][m[2]])),
-            (r"/([\w.-]+/[\w.-]+)/resolve/([^/]+)/(.+)", self._hf_resolve),
+            (r"/(?:datasets/)?([\w.-]+/[\w.-]+)/resolve/([^/]+)/(.+)", self._hf_resolve),
         ]
         for pattern, route in routes:
             if match := re.fullmatch(pattern, path):
