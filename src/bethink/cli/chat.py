@@ -36,6 +36,11 @@ def chat(resume: str | None, **values: Any) -> int:
 
     It is kept after every turn. Type a question, or a command: /help shows them. Ctrl-C once means
     "answer now", twice stops the answer; Ctrl-D quits.
+
+    \b
+      bethink chat
+      bethink chat --model qwen2.5-coder:1.5b --effort low
+      bethink chat --resume
     """
     from bethink.cli.chat_session import ChatSession
     from bethink.cli.conversation import Conversation, latest

@@ -63,7 +63,13 @@ def list_traces(count: int, is_json: bool) -> None:
 @click.option("--path", "number", type=click.IntRange(min=1), help="Tell this path instead of the one that answered.")
 @click.option("--all", "is_all", is_flag=True, help="Tell every path.")
 def show(id: str, number: int | None, is_all: bool) -> None:
-    """Tell a request in the terminal: who said what, who decided what and why."""
+    """Tell a request in the terminal: who said what, who decided what and why.
+
+    \b
+      bethink trace show
+      bethink trace show 8db248 --all
+      bethink trace show last --path 2
+    """
     terminal = open_terminal()
     loaded = Trace.load(find_trace(_folder(), id))
     for line in view(loaded, terminal.glyphs, _paths(loaded, number, is_all=is_all)):
@@ -78,7 +84,13 @@ def show(id: str, number: int | None, is_all: bool) -> None:
 )
 @click.option("--open", "is_opened", is_flag=True, help="Open the page in the browser.")
 def export(id: str, form: Format | None, output: Path | None, is_opened: bool) -> None:
-    """Write a trace as a page that needs nothing else (html), as notes (md), or whole (json)."""
+    """Write a trace as a page that needs nothing else (html), as notes (md), or whole (json).
+
+    \b
+      bethink trace export --open
+      bethink trace export last -o trace.html
+      bethink trace export --format md -o -
+    """
     file = find_trace(_folder(), id)
     loaded = Trace.load(file)
     form = form or _form_of(output)

@@ -43,6 +43,12 @@ def test_a_command_says_of_itself_what_the_list_says_of_it(name: str) -> None:
     assert (command.short_help or command.help or "").startswith(line)
 
 
+@pytest.mark.parametrize("words", ["ask", "chat", "trace show", "trace export", "trace rm"])
+def test_help_of_what_is_typed_daily_shows_how_it_is_typed(words: str) -> None:
+    shown = bethink(*words.split(), "--help").stdout
+    assert any(line.startswith(f"bethink {words}") for line in map(str.strip, shown.splitlines()))
+
+
 def test_help_shows_every_command_and_loads_none_of_what_they_need() -> None:
     script = (
         "import sys; from bethink.cli.main import main; main(['--help']);"
