@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bethink.engine.scripted import Context, Line, ScriptedEngine
-from bethink.errors import CapabilityMissing, UsageError
+from bethink.errors import CapabilityMissing, ContextFull, UsageError
 from bethink.model import Model
 from bethink.profiles import load_profiles
 from bethink.thinking.form import CALL_LEAD
@@ -206,6 +206,16 @@ async def test_what_makes_a_plain_model_think_stands_with_the_question_not_with_
     run = make_model({START: "So.", CALL_LEAD: "So."}).think(Request(history, tools=(WEATHER,), budget=100))
     await events_of(run)
     assert "And in Rome?\n\nThink" in run.trace.prompt_text
+
+
+async def test_an_edited_thought_takes_no_room_from_the_answer_but_from_the_context() -> None:
+    thought = "I think. " * 60
+    model = make_model({thought: "So.", "Final answer:** ": "It is 4." * 20}, context_length=2000)
+    result = await model.answer(asked("Why?", thought=thought, max_tokens=400, budget=50))
+    assert result.answer == "It is 4." * 20
+    assert result.finish_reason == "stop"
+    with pytest.raises(ContextFull):
+        model.think(asked("Why?", thought=thought * 4))
 
 
 @pytest.mark.parametrize("said_since", [1, 2, 3])
