@@ -59,8 +59,10 @@ class Run:
         self.trace = model.begun_trace(asked, self._prompt.ids, self._prompt.text)
 
     def _settle(self) -> None:
-        """Prompt and plan need each other: whether to think decides the instruction, its length the limits."""
+        """Prompt and plan need each other: whether to think decides the instruction, its length the limits. An edited
+        thought stands before what the model adds, and takes room as the prompt does."""
         info = self.model.engine.info
+        n_thought = self.model.n_tokens(self.request.thought or "")
         for is_thinking in (True, False):
             self._prompt = self.model.prompt(
                 self.request,
@@ -73,7 +75,7 @@ class Run:
                 self.model.profile,
                 comparable=self.check.spreads,
                 is_value=self.check.asks_for_value,
-                n_prompt=len(self._prompt.ids),
+                n_prompt=len(self._prompt.ids) + n_thought,
                 context_length=min(info.context_length, info.kv_tokens),
                 rule=self.model.rule,
                 calibration=self.model.calibration,

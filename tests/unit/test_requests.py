@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bethink.engine.scripted import Context, Line, ScriptedEngine
-from bethink.errors import CapabilityMissing, UsageError
+from bethink.errors import CapabilityMissing, ContextFull, UsageError
 from bethink.model import Model
 from bethink.profiles import load_profiles
 from bethink.thinking.form import CALL_LEAD
@@ -208,6 +208,16 @@ async def test_what_makes_a_plain_model_think_stands_with_the_question_not_with_
     assert "And in Rome?\n\nThink" in run.trace.prompt_text
 
 
+async def test_an_edited_thought_takes_no_room_from_the_answer_but_from_the_context() -> None:
+    thought = "I think. " * 60
+    model = make_model({thought: "So.", "Final answer:** ": "It is 4." * 20}, context_length=2000)
+    result = await model.answer(asked("Why?", thought=thought, max_tokens=400, budget=50))
+    assert result.answer == "It is 4." * 20
+    assert result.finish_reason == "stop"
+    with pytest.raises(ContextFull):
+        model.think(asked("Why?", thought=thought * 4))
+
+
 @pytest.mark.parametrize("said_since", [1, 2, 3])
 async def test_what_is_asked_decides_the_evidence_whatever_was_said_since(said_since: int) -> None:
     call = ToolCall("call_1", "weather", "")
@@ -277,11 +287,13 @@ async def test_a_path_that_calls_has_no_vote() -> None:
         if context.text.endswith(CALL_LEAD):
             return Line("7")
         n += 1
-        return Line(CALL if n == 1 else f"Thought {n}.")
+        return Line(CALL if n == 1 else f"{n}. " + " ".join(map(str, range(60))))  # which takes longer than to call
 
     result = await make_model(script).answer(asked(paths=4, check="math", tools=(WEATHER,)))
-    assert (result.answer, result.verdict.agreement) == ("7", 0.75)
-    assert sorted(len(path.tool_calls) for path in result.paths) == [0, 0, 0, 1]
+    assert (result.answer, result.tool_calls) == ("7", ())
+    assert [vote.answer for vote in result.verdict.votes] == ["7"]
+    assert (result.verdict.agreement or 1) < 1
+    assert [path.extracted for path in result.paths if path.tool_calls] == [None]
 
 
 @pytest.mark.parametrize("is_native", [False, True])

@@ -55,10 +55,12 @@ class Paths:
     aside_usage: Usage = field(default_factory=Usage)
 
     def new(self, index: int) -> Path:
-        """The path of that number."""
-        limits = Limits(self.plan.thinking_tokens, self.plan.max_tokens)
+        """The path of that number. What it may say comes on top of the thought it goes on from."""
+        thought = self.request.thought or ""
+        n_thought = len(self.codec.encode(thought, parse_special=False))
+        limits = Limits(self.plan.thinking_tokens, self.plan.max_tokens + n_thought)
         path = self._made(index, self.emit, self.prompt, self.sampling(index), limits, self.form)
-        path.thought = self.request.thought or ""
+        path.thought = thought
         return path
 
     async def ask_aside(self, prompt: Prompt, begin: str, purpose: str) -> str:
