@@ -119,7 +119,7 @@ def printed_value(output: str) -> str | None:
     """The value that a program printed: what its last line states, as answers in words are read. A float that has
     rounding errors is rounded to ten digits."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    if not lines or not (line := _printable(lines[-1])).strip():
+    if not lines or not (line := lines[-1].replace("\t", " ")).isprintable():
         return None
     value = line if _is_number(line) else compared_answer(line, "")
     if value is None or len(value) > MAX_STATEMENT or value.strip().lower() in _NO_VALUES:
