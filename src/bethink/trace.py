@@ -47,7 +47,8 @@ class TracedToken:
 @dataclass(slots=True)
 class TracedPath:
     """One chain of thought, in the order in which its tokens came, the rolled-back ones included. `purpose` is what
-    it was for when it was no candidate; `passed` and `why` are what judged it by itself. `kind` is "program" when the path wrote one for the vote."""
+    it was for when it was no candidate; `passed` and `why` are what judged it by itself. `kind` is "program" when the
+    path wrote one for the vote."""
 
     index: int
     seed: int

@@ -1,4 +1,4 @@
-"""Programs in a vote: what they print counts beside reasoning in words, and what goes wrong in one costs its vote only."""
+"""Programs in a vote: what they print counts beside reasoning in words; one that goes wrong has no vote."""
 
 from __future__ import annotations
 
@@ -43,7 +43,12 @@ def spoken(words: Sequence[str], programs: Sequence[str]) -> Callable[[Context],
 
 
 def aided_model(
-    words: Sequence[str], programs: Sequence[str], *, profile: Profile = PLAIN, traces: Path | None = None, **settings: Any
+    words: Sequence[str],
+    programs: Sequence[str],
+    *,
+    profile: Profile = PLAIN,
+    traces: Path | None = None,
+    **settings: Any,
 ) -> Model:
     return scripted_model(spoken(words, programs), profile=profile, traces=traces, **settings)
 
@@ -201,7 +206,7 @@ async def test_where_there_is_no_sandbox_programs_are_refused() -> None:
 @pytest.mark.parametrize(
     ("limits", "told"),
     [
-        ({"paths": 4, "programs": 4}, "leaves no path"),
+        ({"paths": 4, "programs": 4}, "leaves none of 4 paths"),
         ({"programs": -1}, "not between"),
         ({"programs": 256}, "not between"),
         ({"check": "none"}, "check other than"),

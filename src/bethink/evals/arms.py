@@ -86,7 +86,11 @@ def _with(arm: Arm, setting: str, text: str) -> Arm:
     }
     if kind not in readers:
         near = get_close_matches(kind, readers, n=1)
-        hint = f"did you mean {near[0]}?" if near else "plain, effort=low, vote:16, vote:16+programs:4, fixed:16, budget:256, within:20s"
+        hint = (
+            f"did you mean {near[0]}?"
+            if near
+            else "plain, effort=low, vote:16, vote:16+programs:4, fixed:16, budget:256, within:20s"
+        )
         raise UsageError(f"unknown arm {text!r}", hint)
     return readers[kind]()
 

@@ -1,7 +1,7 @@
 """Which paths of a vote write programs, and how they are asked.
 
-What always holds: at least one path reasons in words; programs are spread over the waves, so that a vote that ends early
-has heard both kinds; a belief that was learnt from paths in words says nothing about a vote with programs.
+What always holds: at least one path reasons in words; programs are spread over the waves, so that a vote that ends
+early has heard both kinds; a belief that was learnt from paths in words says nothing about a vote with programs.
 
 Source: program-aided language models, arXiv 2211.10435. Departure: no examples are shown, and programs vote beside
 reasoning in words instead of replacing it.

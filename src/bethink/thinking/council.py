@@ -99,7 +99,9 @@ class Council:
             return replace(result, why="it calls a tool")
         check, lead = self.check, self.lead_of(result)
         result = replace(result, extracted=await asyncio.to_thread(check.extract, result, lead))
-        judged = await self._patiently(lambda patience: check.judge(result, patience), Judged(why=UNJUDGED[result.kind]))
+        judged = await self._patiently(
+            lambda patience: check.judge(result, patience), Judged(why=UNJUDGED[result.kind])
+        )
         result = replace(result, passed=judged.passed, why=judged.why)
         return self._with_output(result, judged) if result.kind == "program" else result
 

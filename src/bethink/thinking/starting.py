@@ -36,7 +36,8 @@ SEED_STEP = 1_000_003
 @dataclass(slots=True)
 class Paths:
     """`form` is what answers may be; `is_judged`: time is kept for judging; `began` is the start of the request on
-    the event loop's clock; `aid` says which paths write programs. `aside_usage` is what was asked beside the question, as probe tokens."""
+    the event loop's clock; `aid` says which paths write programs. `aside_usage` is what was asked beside the question,
+    as probe tokens."""
 
     engine: Engine
     codec: Codec
@@ -71,7 +72,9 @@ class Paths:
         assert aid.prompt
         thinking = plan.thinking_tokens if self.profile.is_native else 0
         room = min(info.context_length, info.kv_tokens) - len(aid.prompt.ids)
-        limits = Limits(min(thinking, max(0, room - FORCED_ROOM)), min(plan.max_tokens, thinking + PROGRAM_TOKENS, room))
+        limits = Limits(
+            min(thinking, max(0, room - FORCED_ROOM)), min(plan.max_tokens, thinking + PROGRAM_TOKENS, room)
+        )
         sampling = replace(self.sampling(index), max_tokens=limits.completion_tokens)
         cause = f"{aid.n_programs} of {plan.n_paths} paths write programs, as was asked"
         self.trace.decisions.append(Decided(index, 0, "program", cause))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from bethink.errors import SandboxMissing, UsageError
+from bethink.thinking.checks.aided import refuse_odd_programs
 from bethink.thinking.checks.calls import name_in_question
 from bethink.thinking.checks.check import Ask, Check, Judged, Patience
 from bethink.thinking.checks.command import Command
@@ -92,6 +93,7 @@ def _recognised(request: Request, question: str, sandbox: SharedSandbox) -> Chec
 def refuse_early(request: Request) -> None:
     """What needs no model to be refused, before one is loaded. Raises: UsageError, SandboxMissing."""
     _refuse_mixtures(request)
+    refuse_odd_programs(request)
     if request.check == "code" or request.tests is not None:
         SharedSandbox().get(unsafe_local=request.unsafe_local).close()
     elif request.check == "schema":

@@ -81,10 +81,9 @@ def aided(request: Request, check: Check, sandbox: SharedSandbox, markers: tuple
 
     Raises: UsageError, SandboxMissing.
     """
-    if not request.programs:
-        refuse_odd_programs(request)
-        return check
     refuse_odd_programs(request)
+    if not request.programs:
+        return check
     if type(check) is not Values:
         return replace(check, notes=(*check.notes, "programs are left off: the answer is not recognised as a value"))
     opened = sandbox.get(unsafe_local=request.unsafe_local)
@@ -94,14 +93,13 @@ def aided(request: Request, check: Check, sandbox: SharedSandbox, markers: tuple
 def refuse_odd_programs(request: Request) -> None:
     """Raises: UsageError: programs that cannot be meant, or do not go with something else that is asked for."""
     n = request.programs
-    if n is None:
-        return
-    if not 0 <= n < MAX_PATHS:
+    if n is not None and not 0 <= n < MAX_PATHS:
         raise UsageError(f"programs {n} is not between 0 and {MAX_PATHS - 1}", "programs=4 of paths=16")
+    if not n:
+        return
     if request.paths is not None and n >= request.paths:
-        hint = f"paths={n + 1} or more: at least one path reasons in words" if n < MAX_PATHS else ""
-        if n:
-            raise UsageError(f"programs {n} leaves no path of {request.paths} that reasons in words", hint)
+        told = f"programs {n} leaves none of {request.paths} paths that reasons in words"
+        raise UsageError(told, f"up to {request.paths - 1} programs, or more paths")
     others = (
         ("a check other than auto and math", request.check not in ("auto", "math") or request.tests is not None),
         ("tools", bool(request.tools) and request.tool_choice != "none"),
@@ -111,7 +109,7 @@ def refuse_odd_programs(request: Request) -> None:
         ("logprobs", request.drawing.logprobs is not None),
     )
     for name, is_there in others:
-        if n and is_there:
+        if is_there:
             raise UsageError(f"programs do not go with {name}", "leave one of them away")
 
 
@@ -132,7 +130,9 @@ def printed_value(output: str) -> str | None:
 def shown(program: str, value: str) -> str:
     """The answer of a program: what it printed stands last, where answers are looked for."""
     fence = "`" * max([3, *(len(run) + 1 for run in re.findall(r"`{3,}", program))])
-    return f"{fence}python\n{program}\n{fence}\n\nThe answer is the output of this program.\n\n**Final answer:** {value}"
+    return (
+        f"{fence}python\n{program}\n{fence}\n\nThe answer is the output of this program.\n\n**Final answer:** {value}"
+    )
 
 
 def _failure(ran: Ran) -> str:

@@ -37,8 +37,8 @@ class Patience:
 @dataclass(frozen=True, slots=True)
 class Judged:
     """One candidate by itself: True proves it and ends the run, False refutes it and takes its vote, None leaves it to
-    the vote. Of a path that wrote a program `printed` is what votes (None: it casts no vote), and `answer` what is shown
-    of it."""
+    the vote. Of a path that wrote a program `printed` is what votes (None: it casts no vote), and `answer` what is
+    shown of it."""
 
     passed: bool | None = None
     why: str = ""
