@@ -33,8 +33,8 @@ from bethink.thinking.vote import tally
 from bethink.types import Message, PathResult, Request
 from bethink.verify.math import classes
 
-MIXTURES = ((4, 1), (4, 2), (4, 3), (8, 2), (8, 4), (16, 4))
-"""(paths, of which programs)."""
+MIXTURES = ((4, 3, 1), (4, 2, 2), (4, 4, 4), (8, 6, 2), (8, 4, 4), (8, 8, 4), (16, 12, 4))
+"""(paths in words, beside a vote of so many in words and so many programs)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,29 +132,32 @@ def compare(given: argparse.Namespace) -> None:
              fmean(count for asked in programs for count in asked.tokens)),
         ),
     )  # fmt: skip
-    rows = [mixed_row(pairs, n, m) for n, m in MIXTURES if m <= n_programs and all(n <= len(w.paths) for w, _ in pairs)]
-    show("Votes counted to their end", ("paths", "in words", "with programs", "difference", "tokens"), rows)
+    n_words = min(len(line.paths) for line, _ in pairs)
+    rows = [mixed_row(pairs, n, w, m) for n, w, m in MIXTURES if m <= n_programs and n <= n_words]
+    show("Votes counted to their end", ("votes", "words alone", "with programs", "difference", "tokens"), rows)
 
 
-def mixed_row(pairs: Sequence[tuple[Line, Asked]], n: int, m: int) -> list[object]:
-    """A vote of `n` paths in words, and one in which the last `m` of them are programs."""
-    plain = {line.id: voted([(p.extracted, p.right is True) for p in line.paths[:n]]) for line, _ in pairs}
-    mixed = {
-        line.id: voted(
-            [(p.extracted, p.right is True) for p in line.paths[: n - m]]
-            + list(zip(asked.printed[:m], asked.right[:m], strict=True))
-        )
-        for line, asked in pairs
-    }
-    before = fmean(sum(p.tokens for p in line.paths[:n]) for line, _ in pairs)
-    after = fmean(sum(p.tokens for p in line.paths[: n - m]) + sum(asked.tokens[:m]) for line, asked in pairs)
+def mixed_row(pairs: Sequence[tuple[Line, Asked]], n: int, n_words: int, n_programs: int) -> list[object]:
+    """A vote of `n` paths in words, and one of the first `n_words` of them and so many programs."""
+    plain, mixed = dict[str, float](), dict[str, float]()
+    for line, asked in pairs:
+        words = [(path.extracted, path.right is True) for path in line.paths]
+        programs = list(zip(asked.printed, asked.right, strict=True))[:n_programs]
+        plain[line.id] = voted(words[:n])
+        mixed[line.id] = voted(words[:n_words] + programs)
+    before = fmean(tokens_of(line, n) for line, _ in pairs)
+    after = fmean(tokens_of(line, n_words) + sum(asked.tokens[:n_programs]) for line, asked in pairs)
     return [
-        f"{n}, {m} programs",
+        f"{n} in words; {n_words} + {n_programs}",
         percent(list(plain.values())),
         percent(list(mixed.values())),
-        told(paired(mixed, plain)),
+        told(paired(plain, mixed)),
         f"{before:.0f} → {after:.0f}",
     ]
+
+
+def tokens_of(line: Line, n: int) -> int:
+    return sum(path.tokens for path in line.paths[:n])
 
 
 def voted(paths: Sequence[tuple[str | None, bool]]) -> float:
