@@ -69,7 +69,7 @@ class Aided(Values):
         n_ran = sum(path.extracted is not None for path in programs)
         why = f"{said.why}; {n_ran} of {len(programs)} programs gave a value"
         if winner.kind == "program":
-            why += "; the answer is a program's output, which no path in words reached"
+            why += "; the answer is a program's output, no path in words gave it"
         return replace(said, why=self._said(why))
 
     def _said(self, why: str) -> str:
