@@ -12,7 +12,9 @@ from dataclasses import asdict, dataclass, field
 from bethink.errors import BethinkError, UsageError
 from bethink.loaded import Loaded, settled_seed
 from bethink.prompt import Prompt
+from bethink.thinking.aid import Aid, settle_aid
 from bethink.thinking.checks import Check, choose
+from bethink.thinking.checks.aided import Aided, aided
 from bethink.thinking.council import Council
 from bethink.thinking.drawing import refuse_odd_drawing
 from bethink.thinking.effort import Plan, plan
@@ -37,6 +39,7 @@ class Run:
     check: Check = field(init=False)
     seed: int = field(init=False)
     form: Form = field(init=False)
+    aid: Aid = field(init=False)
     _prompt: Prompt = field(init=False)
     _council: Council | None = None
     _began: float = 0.0
@@ -52,9 +55,10 @@ class Run:
             raise UsageError(
                 "the edited thought holds a thinking marker", f"remove {' and '.join(model.profile.markers)}"
             )
-        self.check = choose(request, model.sandbox)
+        self.check = aided(request, choose(request, model.sandbox), model.sandbox, model.profile.markers)
         self.seed = settled_seed(request.seed)
         self._settle()
+        self.aid, self.plan = self._aid()
         asked = asdict(request) | {"seed": self.seed, "plan": asdict(self.plan)}
         self.trace = model.begun_trace(asked, self._prompt.ids, self._prompt.text)
 
@@ -82,6 +86,16 @@ class Run:
             )
             if self.plan.thinking_tokens > 0 or self.request.thought:
                 return
+
+    def _aid(self) -> tuple[Aid, Plan]:
+        """Which paths write programs, and the plan with what that changes."""
+        if not isinstance(self.check, Aided):
+            return Aid(), self.plan
+        model, info = self.model, self.model.engine.info
+        wish = model.profile.program_instruction
+        prompt = model.prompt(self.request, is_thinking=False, comparable=True, wish=wish)
+        room = min(info.context_length, info.kv_tokens) - len(prompt.ids)
+        return settle_aid(self.request.programs or 0, self.plan, prompt, room)
 
     def answer_now(self) -> None:
         """Close every running thought at its next token; the answers follow."""
@@ -127,6 +141,7 @@ class Run:
             began=self._began,
             form=self.form,
             is_judged=check.is_slow,
+            aid=self.aid,
         )
         council = self._council = Council(
             new_path=paths.new,

@@ -47,7 +47,8 @@ class TracedToken:
 @dataclass(slots=True)
 class TracedPath:
     """One chain of thought, in the order in which its tokens came, the rolled-back ones included. `purpose` is what
-    it was for when it was no candidate; `passed` and `why` are what judged it by itself."""
+    it was for when it was no candidate; `passed` and `why` are what judged it by itself. `kind` is "program" when the
+    path wrote one for the vote."""
 
     index: int
     seed: int
@@ -63,6 +64,7 @@ class TracedPath:
     passed: bool | None = None
     why: str = ""
     tool_calls: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
+    kind: str = "prose"
 
 
 @dataclass(slots=True)

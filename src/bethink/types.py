@@ -14,6 +14,7 @@ Role = Literal["system", "user", "assistant", "tool"]
 ClosedBy = Literal["natural", "budget", "deadline", "loop", "converged", "user"]
 Phase = Literal["thinking", "answer"]
 Effort = Literal["auto", "none", "low", "medium", "high", "max"]
+PathKind = Literal["prose", "program"]
 FinishReason = Literal["stop", "length", "loop", "deadline", "user", "tool_calls"]
 
 EFFORTS: tuple[Effort, ...] = ("auto", "none", "low", "medium", "high", "max")
@@ -108,7 +109,8 @@ class Request:
     `json_schema`, which then constrains decoding where the engine can) or `cmd:COMMAND`. `tests` are Python, or a JSON
     list of stdin and stdout. `unsafe_local` runs programs without a sandbox where there is none. `json_schema` without
     that check constrains decoding or is an error. `sure` is how likely the answer of a vote must be right to pass
-    (None: as the settings say); it needs a calibrated model.
+    (None: as the settings say); it needs a calibrated model. `programs` is how many of the paths write a program whose
+    output votes with the others (None: none do); at least one path reasons in words.
 
     `tools` may be called instead of, or beside, an answer; they mean one path and no vote unless `paths` or `check` say
     otherwise. `tool_choice`: `auto`, `none` (the model is not shown them), `required`, or `function:NAME`.
@@ -130,6 +132,7 @@ class Request:
     tests: str | None = None
     unsafe_local: bool = False
     sure: float | None = None
+    programs: int | None = None
     drawing: Drawing = Drawing()
     tools: tuple[Tool, ...] = ()
     tool_choice: str = "auto"
@@ -225,7 +228,8 @@ class TokenLogprob:
 @dataclass(frozen=True, slots=True)
 class PathResult:
     """One finished (or cancelled) chain of thought. `answer` is the visible text; `extracted` what is judged and
-    compared. `passed` says whether it was proven (True) or refuted (False) by itself, `why` what judged it."""
+    compared. `passed` says whether it was proven (True) or refuted (False) by itself, `why` what judged it. Of the kind
+    "program" `extracted` is what the program in `answer` printed, None where it did not run to its end."""
 
     index: int
     thinking: str
@@ -242,6 +246,7 @@ class PathResult:
     logprobs: tuple[TokenLogprob, ...] = ()
     stop_text: str | None = None
     """Which of the request's stop texts ended the answer."""
+    kind: PathKind = "prose"
 
 
 @dataclass(frozen=True, slots=True)

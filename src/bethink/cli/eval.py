@@ -54,7 +54,8 @@ def evaluate() -> None:
       bethink eval reasoning_gym:chain_sum --n 50
 
     Arms, joined by commas: plain (the engine alone), plain@0.7 (at a temperature), effort=high, budget:256, vote:16,
-    fixed:16 (all paths to their end, for `simulate`), within:20s; settings of one arm are joined by +.
+    vote:16+programs:4 (four of them write programs), fixed:16 (all paths to their end, for `simulate`), within:20s;
+    settings of one arm are joined by +.
     Ctrl-C keeps what is done; the same command goes on.
     """
 

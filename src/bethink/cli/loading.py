@@ -29,7 +29,7 @@ def load_model(options: Options, terminal: Terminal) -> Model:
     Raises: StoreError, EngineError; UsageError and SandboxMissing, before anything is loaded.
     """
     since_s = time.monotonic()
-    if options.check != "auto" or options.tests is not None:
+    if options.check != "auto" or options.tests is not None or options.programs:
         from bethink.thinking.checks import refuse_early
 
         refuse_early(options.request(()))

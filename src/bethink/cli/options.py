@@ -40,6 +40,7 @@ class Options:
     tests: Path | None = None
     unsafe_local: bool = False
     sure: float | None = None
+    programs: int | None = None
     seed: int | None = None
     temperature: float | None = None
     system: str | None = None
@@ -69,6 +70,7 @@ class Options:
             tests=read_text(self.tests) if self.tests else None,
             unsafe_local=self.unsafe_local,
             sure=self.sure,
+            programs=self.programs,
             json_schema=read_text(Path(file)) if is_schema else None,
             seed=self.seed,
             temperature=self.temperature,
@@ -109,6 +111,12 @@ _OPTIONS = (
         type=PROBABILITY,
         metavar="P",
         help="Below this probability a vote is unsure; for calibrated models.  [default: 0.8]",
+    ),
+    click.option(
+        "--programs",
+        type=COUNT,
+        metavar="N",
+        help="So many of the paths write a program, whose output votes with the others.",
     ),
     click.option("--seed", type=SEED, metavar="N", help="Makes a run repeatable."),
     click.option("--temperature", type=Temperature(), metavar="T", help="0 is greedy; by default the model's own."),

@@ -1,7 +1,8 @@
 """Arms: the ways to ask that are compared. `"plain, effort=low, vote:16, budget:256+vote:4, plain@0.7"` becomes values.
 
 `plain` is the engine alone: the model's own chain of thought without bethink's control, greedy. `vote:N` may stop
-early, as `bethink ask` does; `fixed:N` takes all N paths to their end, which is what `simulate` replays. Settings of
+early, as `bethink ask` does; `fixed:N` takes all N paths to their end, which is what `simulate` replays. In
+`vote:16+programs:4` four of the paths write programs whose output votes. Settings of
 one arm are joined by `+`; `@T` at the end is the temperature.
 """
 
@@ -34,6 +35,7 @@ class Arm:
     within_s: float | None = None
     temperature: float | None = None
     is_fixed: bool = False
+    programs: int | None = None
 
     @property
     def is_greedy(self) -> bool:
@@ -66,6 +68,8 @@ def _arm(text: str) -> Arm:
         arm = _with(arm, setting, text)
     if arm.is_plain and len(seen) > 1:
         raise UsageError(f"the arm {text!r} cannot be: plain is the engine without control", "give plain alone")
+    if arm.programs is not None and (arm.is_fixed or arm.programs >= (arm.paths or MAX_PATHS)):
+        raise UsageError(f"the arm {text!r} cannot be: programs are some of the paths of a vote", "vote:16+programs:4")
     return replace(arm, temperature=_temperature(temperature, text)) if at else arm
 
 
@@ -77,11 +81,16 @@ def _with(arm: Arm, setting: str, text: str) -> Arm:
         "budget": lambda: _alone(replace(arm, budget=_count(value, 0, 10**7, text))),
         "vote": lambda: replace(arm, paths=_count(value, 1, MAX_PATHS, text)),
         "fixed": lambda: replace(arm, paths=_count(value, 1, MAX_PATHS, text), is_fixed=True),
+        "programs": lambda: replace(arm, programs=_count(value, 0, MAX_PATHS - 1, text)),
         "within": lambda: replace(arm, within_s=_seconds(value, text)),
     }
     if kind not in readers:
         near = get_close_matches(kind, readers, n=1)
-        hint = f"did you mean {near[0]}?" if near else "plain, effort=low, vote:16, fixed:16, budget:256, within:20s"
+        hint = (
+            f"did you mean {near[0]}?"
+            if near
+            else "plain, effort=low, vote:16, vote:16+programs:4, fixed:16, budget:256, within:20s"
+        )
         raise UsageError(f"unknown arm {text!r}", hint)
     return readers[kind]()
 

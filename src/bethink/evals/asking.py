@@ -68,6 +68,7 @@ class Asker:
             check=self.compares,
             seed=seed,
             temperature=arm.temperature,
+            programs=arm.programs,
         )
         if arm.is_plain:
             return await self._plain(arm, request, seed)

@@ -61,6 +61,10 @@ class Order:
         if voting and task.compares == "none":
             hint = "use fixed:N: it keeps all N, and the report tells how often one of k is right"
             raise UsageError(f"the arm {voting[0]} needs answers that a vote can compare; {task.name} has none", hint)
+        computing = [arm.name for arm in self.arms if arm.programs]
+        if computing and task.compares != "math":
+            told = f"the arm {computing[0]} needs questions whose answers are values; those of {task.name} are none"
+            raise UsageError(told, "leave programs away, or take another task")
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -106,9 +110,11 @@ def measure(
     """Ask what is not asked yet, and write the report. `on_start` hears what was there already and how many answers
     there will be.
 
-    Raises: UsageError (the folder holds another measurement), EngineClosed (what is done is kept).
+    Raises: UsageError (the folder holds another measurement), SandboxMissing, EngineClosed (what is done is kept).
     """
     order.refuse_what_cannot_vote(task)
+    if any(arm.programs for arm in order.arms):
+        model.sandbox.get()  # refused here where there is none, and not with every question
     settings = settings_of(task, order, model)
     todo: list[Unit] = list(units(task, order.arms, order.indices(task), order.seeds))
     kept = model.traces, model.traces_bytes

@@ -157,7 +157,9 @@ class _Judging:
 
     def path(self, path: PathResult, lead: str) -> PathLine:
         extracted = None
-        if not path.is_cancelled:
+        if path.kind == "program":
+            extracted = path.extracted  # what stands in a program that did not run is no answer
+        elif not path.is_cancelled:
             output = Output(path.answer, path.thinking, lead)
             extracted = self.task.extract(self.example, output, strict=False)
         return PathLine(

@@ -17,6 +17,12 @@ from typing import Any, Literal, cast
 
 from bethink.errors import UsageError
 
+PROGRAM_INSTRUCTION = (
+    "Solve this with a short Python program: put the numbers of the question into variables with telling names, "
+    "compute step by step, and print the final answer alone at the end. Write only the program, no explanation."
+)
+"""Source: program-aided language models, arXiv 2211.10435, said as a wish instead of shown by examples."""
+
 
 @dataclass(frozen=True, slots=True)
 class SamplingDefaults:
@@ -37,7 +43,8 @@ class Profile:
     rendered prompt does not end in the marker already, `close_text` what we force to end a thought. `handoff` is the
     sentence, in the model's own voice, before a close that the model did not choose. For prompted families
     `instruction` (answers that can be compared) or `open_instruction` (others) is added to the last question, and
-    `answer_lead` begins the answer. `stop` are the texts of tokens that end a turn.
+    `answer_lead` begins the answer. `program_instruction` is added for a path that writes a program. `stop` are the
+    texts of tokens that end a turn.
     """
 
     name: str
@@ -52,6 +59,7 @@ class Profile:
     instruction: str = ""
     open_instruction: str = ""
     answer_lead: str = ""
+    program_instruction: str = PROGRAM_INSTRUCTION
     stop: tuple[str, ...] = ()
     keeps_thinking: bool = False
     template_options: Mapping[str, object] = field(default_factory=dict[str, object])

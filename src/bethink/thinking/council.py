@@ -18,9 +18,10 @@ from bethink.thinking.checks.check import Ask, Check, Judged, Patience
 from bethink.thinking.path import Path
 from bethink.thinking.vote import Tally, VoteRule, is_decided, is_futile, tally
 from bethink.trace import Trace
-from bethink.types import Decided, Event, PathDone, PathResult, Verdict
+from bethink.types import Decided, Event, PathDone, PathKind, PathResult, Verdict
 
 T = TypeVar("T")
+UNJUDGED: dict[PathKind, str] = {"prose": "", "program": "there was no time to run its program"}
 
 
 @dataclass(slots=True)
@@ -88,6 +89,7 @@ class Council:
             result = await self._judged(result)
             traced = path.chain.traced
             traced.extracted, traced.passed, traced.why = result.extracted, result.passed, result.why
+            traced.answer = result.answer
         self.results.append(result)
         async with self._counting:
             await self._count(result)
@@ -97,8 +99,18 @@ class Council:
             return replace(result, why="it calls a tool")
         check, lead = self.check, self.lead_of(result)
         result = replace(result, extracted=await asyncio.to_thread(check.extract, result, lead))
-        judged = await self._patiently(lambda patience: check.judge(result, patience), Judged())
-        return replace(result, passed=judged.passed, why=judged.why)
+        judged = await self._patiently(
+            lambda patience: check.judge(result, patience), Judged(why=UNJUDGED[result.kind])
+        )
+        result = replace(result, passed=judged.passed, why=judged.why)
+        return self._with_output(result, judged) if result.kind == "program" else result
+
+    def _with_output(self, result: PathResult, judged: Judged) -> PathResult:
+        """What a program printed is its vote; without that it casts none."""
+        action = "no_vote" if judged.printed is None else "program_ran"
+        n_tokens = len(self.paths[result.index].chain.traced.tokens)
+        self.trace.decisions.append(Decided(result.index, n_tokens, action, judged.why))
+        return replace(result, extracted=judged.printed, answer=judged.answer or result.answer)
 
     async def _count(self, result: PathResult) -> None:
         if not result.is_cancelled:
@@ -176,5 +188,11 @@ class Council:
         if proven := [r for r in counted if r.passed]:
             return proven[0]
         if self.tally.members:
-            return min((self._voters[at] for at in self.tally.members[0]), key=lambda r: r.index)
+            return min((self._voters[at] for at in self.tally.members[0]), key=_words_first)
+        counted.sort(key=_words_first)
         return next((r for r in counted if r.passed is not False), counted[0])
+
+
+def _words_first(path: PathResult) -> tuple[bool, int]:
+    """Of answers that are the same, one with its reasons is shown before one that a program printed."""
+    return path.kind == "program", path.index

@@ -31,6 +31,7 @@ from bethink.types import (
     Decided,
     Event,
     FinishReason,
+    PathKind,
     PathResult,
     Sampling,
     ThoughtClosed,
@@ -76,6 +77,7 @@ class Path(Seen):
     thought: str = ""
     started_at: float = 0.0
     form: Form = field(default_factory=Form)
+    kind: PathKind = "prose"
     chain: Chain = field(init=False)
     answering: Answering = field(init=False)
     draws: Draws = field(init=False)
@@ -93,7 +95,7 @@ class Path(Seen):
     _n_reopened: int = 0
 
     def __post_init__(self) -> None:
-        traced = TracedPath(self.index, self.sampling.seed, self.sampling.temperature)
+        traced = TracedPath(self.index, self.sampling.seed, self.sampling.temperature, kind=self.kind)
         self.trace.paths.append(traced)
         self.chain = Chain(self.prompt_ids, self.codec, self._new_tracker, traced)
         self.draws = Draws(self.sampling)
@@ -388,6 +390,7 @@ class Path(Seen):
             tool_calls=tuple(reply.calls),
             logprobs=tuple(self.answering.teller.logprobs),
             stop_text=reply.stop_text,
+            kind=self.kind,
         )
 
     def _call_id(self, n: int) -> str:

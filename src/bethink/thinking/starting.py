@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from bethink.engine.protocol import Engine
 from bethink.profiles import Profile
 from bethink.prompt import Prompt
+from bethink.thinking.aid import PROGRAM_FORM, PROGRAM_TOKENS, Aid
 from bethink.thinking.chain import Codec
 from bethink.thinking.decisions import Policy
 from bethink.thinking.drawing import drawn
@@ -23,7 +24,7 @@ from bethink.thinking.policies.deadline import Deadline
 from bethink.thinking.policies.loops import LoopGuard
 from bethink.thinking.policies.user import Control, User
 from bethink.trace import Trace
-from bethink.types import Event, PathResult, Request, Sampling, Usage
+from bethink.types import Decided, Event, PathKind, PathResult, Request, Sampling, Usage
 
 JUDGING_SHARE, JUDGING_MOST_S = 0.1, 3.0
 """Of a deadline so much is kept for judging what the paths answered, where that takes time."""
@@ -35,7 +36,8 @@ SEED_STEP = 1_000_003
 @dataclass(slots=True)
 class Paths:
     """`form` is what answers may be; `is_judged`: time is kept for judging; `began` is the start of the request on
-    the event loop's clock. `aside_usage` is what was asked beside the question, as probe tokens."""
+    the event loop's clock; `aid` says which paths write programs. `aside_usage` is what was asked beside the question,
+    as probe tokens."""
 
     engine: Engine
     codec: Codec
@@ -52,16 +54,33 @@ class Paths:
     began: float
     form: Form = field(default_factory=Form)
     is_judged: bool = False
+    aid: Aid = field(default_factory=Aid)
     aside_usage: Usage = field(default_factory=Usage)
 
     def new(self, index: int) -> Path:
         """The path of that number. What it may say comes on top of the thought it goes on from."""
+        if self.aid.writes_program(index, self.plan.n_paths):
+            return self._program(index)
         thought = self.request.thought or ""
         n_thought = len(self.codec.encode(thought, parse_special=False))
         limits = Limits(self.plan.thinking_tokens, self.plan.max_tokens + n_thought)
         path = self._made(index, self.emit, self.prompt, self.sampling(index), limits, self.form)
         path.thought = thought
         return path
+
+    def _program(self, index: int) -> Path:
+        """A path that writes a program; a plain model does so without a thought before it."""
+        aid, plan, info = self.aid, self.plan, self.engine.info
+        assert aid.prompt
+        thinking = plan.thinking_tokens if self.profile.is_native else 0
+        room = min(info.context_length, info.kv_tokens) - len(aid.prompt.ids)
+        limits = Limits(
+            min(thinking, max(0, room - FORCED_ROOM)), min(plan.max_tokens, thinking + PROGRAM_TOKENS, room)
+        )
+        sampling = replace(self.sampling(index), max_tokens=limits.completion_tokens)
+        cause = f"{aid.n_programs} of {plan.n_paths} paths write programs, as was asked"
+        self.trace.decisions.append(Decided(index, 0, "program", cause))
+        return self._made(index, self.emit, aid.prompt, sampling, limits, PROGRAM_FORM, "program")
 
     async def ask_aside(self, prompt: Prompt, begin: str, purpose: str) -> str:
         """The model's answer to something else, without a thought; empty when there is no room or time for it. A plain
@@ -110,7 +129,14 @@ class Paths:
         return drawn(defaults, self.request.drawing, base)
 
     def _made(
-        self, index: int, emit: Callable[[Event], None], prompt: Prompt, sampling: Sampling, limits: Limits, form: Form
+        self,
+        index: int,
+        emit: Callable[[Event], None],
+        prompt: Prompt,
+        sampling: Sampling,
+        limits: Limits,
+        form: Form,
+        kind: PathKind = "prose",
     ) -> Path:
         deadline = self._deadline()
         policies: list[Policy] = [User(self.control)]
@@ -132,6 +158,7 @@ class Paths:
             is_opened=prompt.text.rstrip().endswith(self.profile.open_marker) and self.profile.is_native,
             started_at=self.began,
             form=form,
+            kind=kind,
         )
 
     def _deadline(self) -> Deadline | None:

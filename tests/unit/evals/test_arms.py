@@ -21,6 +21,12 @@ def test_settings_are_joined_and_a_temperature_stands_at_the_end() -> None:
     assert (arm.budget, arm.paths, arm.is_fixed, arm.temperature) == (64, 8, True, 0.5)
 
 
+def test_some_paths_of_a_vote_may_write_programs() -> None:
+    plain, one, two = parse_arms("vote:16, vote:16+programs:4, programs=4+vote:16")
+    assert (plain.programs, one.programs, two.programs) == (None, 4, 4)
+    assert (one.paths, two.paths) == (16, 16)
+
+
 def test_the_order_of_settings_does_not_matter() -> None:
     one, two = parse_arms("budget:64+vote:4, vote:4+budget:64")
     assert (one.budget, one.paths) == (two.budget, two.paths) == (64, 4)
@@ -49,6 +55,11 @@ def test_only_a_plain_arm_without_temperature_repeats_itself() -> None:
         ("vote:4+fixed:4", "sets fixed twice"),
         ("plain, plain", "is there twice"),
         ("within:0s", "within:20s"),
+        ("vote:4+programs:4", "some of the paths of a vote"),
+        ("programs:1+budget:64", "some of the paths of a vote"),
+        ("fixed:16+programs:4", "some of the paths of a vote"),
+        ("plain+programs:4", "plain is the engine without control"),
+        ("vote:4+programs:-1", "from 0 to"),
     ],
 )
 def test_a_wrong_arm_is_refused_with_what_to_write(text: str, says: str) -> None:

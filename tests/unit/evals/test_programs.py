@@ -161,6 +161,8 @@ def test_programs_are_sampled_and_not_voted_over(opened: Any, tmp_path: Path) ->
     with pytest.raises(UsageError) as caught:
         Order(parse_arms("plain, vote:4")).refuse_what_cannot_vote(task)
     assert "fixed:N" in caught.value.hint
+    with pytest.raises(UsageError, match="answers are values"):
+        Order(parse_arms("effort=high+programs:2")).refuse_what_cannot_vote(task)
     programs = iter([DOUBLE.replace("2 *", "3 *"), DOUBLE, DOUBLE.replace("2 *", "4 *"), DOUBLE])
     model = scripted_model(lambda _: Line(next(programs)))
     order = Order(parse_arms("fixed:4+budget:0"), max_tokens=800, parallel=1)

@@ -43,6 +43,15 @@ def test_every_output_of_every_path_is_kept(measured: Measure) -> None:
         assert line.agreement == 1.0
 
 
+def test_what_stands_in_a_program_that_gave_no_value_is_no_answer(measured: Measure) -> None:
+    def script(context: Context) -> Line:
+        return Line("unused = 5\n```\n") if context.text.endswith("```python\n") else adds(context)
+
+    lines = measured("vote:2+programs:1", script)
+    assert all(line.error is None and len(line.paths) == 2 for line in lines)
+    assert all(line.paths[1].extracted is None and line.paths[1].right is not True for line in lines)
+
+
 def test_a_plain_answer_of_a_reasoning_model_is_told_apart_from_its_thought(measured: Measure) -> None:
     line = measured("plain")[0]
     assert "think" not in line.answer

@@ -71,6 +71,7 @@ class Ours(Strict):
     effort: Level | None = None
     within_s: Annotated[float, Field(gt=0, le=86400)] | None = None
     paths: Annotated[int, Field(ge=1, le=MAX_PATHS)] | None = None
+    programs: Annotated[int, Field(ge=0, lt=MAX_PATHS)] | None = None
     check: Literal["auto", "none", "math", "code", "schema"] | None = None
     tests: str | None = None
     answer_reserve: Annotated[int, Field(ge=1)] | None = None
@@ -139,7 +140,7 @@ def thinking_of(knobs: Knobs, *more: Wish) -> dict[str, Any]:
         Wish("chat_template_kwargs.thinking", switches.thinking),
     )
     settled: dict[str, Any] = settle(effort, budget, switch)
-    rest = ("within_s", "paths", "check", "tests", "answer_reserve", "thought")
+    rest = ("within_s", "paths", "programs", "check", "tests", "answer_reserve", "thought")
     return settled | {name: value for name in rest if (value := getattr(ours, name)) is not None}
 
 

@@ -6,6 +6,7 @@ import re
 
 from bethink.errors import SandboxMissing, UsageError
 from bethink.prompt import last_question
+from bethink.thinking.checks.aided import refuse_odd_programs
 from bethink.thinking.checks.calls import name_in_question
 from bethink.thinking.checks.check import Ask, Check, Judged, Patience
 from bethink.thinking.checks.command import Command
@@ -104,6 +105,7 @@ def _recognised(request: Request, question: str, sandbox: SharedSandbox) -> Chec
 def refuse_early(request: Request) -> None:
     """What needs no model to be refused, before one is loaded. Raises: UsageError, SandboxMissing."""
     _refuse_mixtures(request)
+    refuse_odd_programs(request)
     if request.check == "code" or request.tests is not None:
         SharedSandbox().get(unsafe_local=request.unsafe_local).close()
     elif request.check == "schema":

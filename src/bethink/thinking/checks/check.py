@@ -37,10 +37,13 @@ class Patience:
 @dataclass(frozen=True, slots=True)
 class Judged:
     """One candidate by itself: True proves it and ends the run, False refutes it and takes its vote, None leaves it to
-    the vote."""
+    the vote. Of a path that wrote a program `printed` is what votes (None: it casts no vote), and `answer` what is
+    shown of it."""
 
     passed: bool | None = None
     why: str = ""
+    printed: str | None = None
+    answer: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,3 +144,10 @@ def test_drawing_and_tools_arrive_as_they_were_sent() -> None:
     assert (drawing.stop, drawing.logprobs) == (("END",), 4)
     assert [t.name for t in request.tools] == ["f"]
     assert (request.tool_choice, request.parallel_tool_calls) == ("function:f", False)
+
+
+def test_programs_in_a_vote_are_ours_to_ask_for_and_not_more_than_there_are_paths() -> None:
+    assert read(bethink={"paths": 8, "programs": 4}).programs == 4
+    assert read(bethink={"paths": 8}).programs is None
+    with pytest.raises(BadField, match="programs"):
+        read(bethink={"programs": 256})
