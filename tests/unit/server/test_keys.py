@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bethink.server.accounts import Accounts, Limits
 from bethink.server.app import Surroundings
 from bethink.server.door.keys import Keys
+from bethink.server.running.admission import estimated_tokens
+from bethink.types import Message, Request
 from tests.unit.server.scripted import NAME, asked, in_process, rig
 
 pytestmark = pytest.mark.anyio
@@ -138,3 +141,30 @@ async def test_the_ledger_says_what_the_client_was_told(accounts: Accounts) -> N
     ] == [usage["total_tokens"] for usage in told]
     assert {row.status for row in rows} == {"ok"}
     assert all(record.outcome in ("ok", "") for record in made.records)
+
+
+async def test_one_request_at_the_highest_effort_does_not_run_far_past_a_limit_of_tokens(accounts: Accounts) -> None:
+    secret = accounts.directory.create_key("small", limits=Limits(tokens_per_minute=20_000)).secret
+    made = rig(accounts=accounts)
+    async with in_process(made, closed(accounts)) as client:
+        client.headers["x-api-key"] = secret
+        for body in (asked(reasoning_effort="max"), asked(bethink={"paths": 8}), asked(reasoning_effort="high")):
+            refused = await client.post(ASK, json=body)
+            assert (refused.status_code, refused.json()["error"]["code"]) == (429, "rate_limited")
+        assert not made.engine.starts
+        for body in (asked(reasoning_effort="low"), asked(reasoning_effort="max", max_tokens=300)):
+            assert (await client.post(ASK, json=body)).status_code == 200
+
+
+def test_what_an_effort_may_spend_is_estimated_for_all_its_paths() -> None:
+    def estimated(question: str, **wished: Any) -> int:
+        return estimated_tokens(Request((Message("user", question),), **wished)) - len(question) // 2
+
+    compared, written = "What is 6 * 7?", "Write a poem about rain."
+    assert estimated(compared, effort="medium") == 4 * (2048 + 4096)
+    assert estimated(compared, effort="max") == 16 * (16384 + 4096)
+    assert estimated(compared, effort="max", max_tokens=100) == 16 * 100
+    assert estimated(compared, effort="none") == 4096
+    assert estimated(written, effort="high") == 8192 + 4096
+    assert estimated(written, paths=3, budget=100) == 3 * (100 + 4096)
+    assert estimated(written) == 4096

@@ -10,13 +10,17 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bethink.errors import BethinkError, Overloaded
 from bethink.server.accounts import LOCAL, Accounts, FairQueue, Pass, Principal, Ticket, UsageLine
 from bethink.server.limits import Limits
 from bethink.server.record import added
 from bethink.server.running.answering import Answering, n_chars_of
+from bethink.thinking.calibration import Calibration
+from bethink.thinking.checks import MAX_QUESTION_CHARS, asks_for_function
+from bethink.thinking.effort import DEFAULT_THOUGHT, efforts, is_comparable
+from bethink.thinking.spend import Spend
 from bethink.types import Completion, Request
 
 CHARS_A_TOKEN = 2
@@ -43,13 +47,13 @@ class Admission:
         return LOCAL if self.accounts is None else self.accounts.local()
 
     @contextlib.asynccontextmanager
-    async def turn(self, answering: Answering) -> AsyncGenerator[Pending]:
-        """The right to run, once it is this request's turn.
+    async def turn(self, answering: Answering, calibration: Calibration | None = None) -> AsyncGenerator[Pending]:
+        """The right to run, once it is this request's turn. `calibration` is its model's, where that is known.
 
         Raises: LimitReached, Overloaded, ModelNotAllowed, Unauthorized.
         """
         who, name = answering.principal, answering.model
-        ticket = await self._ticket(answering)
+        ticket = await self._ticket(answering, calibration)
         try:
             queue = self._queues.get(name)
             if queue is None:
@@ -63,11 +67,11 @@ class Admission:
             if ticket is not None:
                 ticket.release()
 
-    async def _ticket(self, answering: Answering) -> Ticket | None:
+    async def _ticket(self, answering: Answering, calibration: Calibration | None) -> Ticket | None:
         if self.accounts is None:
             answering.principal.require_model(answering.model)
             return None
-        tokens = answering.ask.n * estimated_tokens(answering.ask.request)
+        tokens = answering.ask.n * estimated_tokens(answering.ask.request, calibration)
         return await self.accounts.admit(answering.principal, answering.model, tokens)
 
     async def _slot(self, queue: FairQueue, key: str, *, is_low: bool) -> Pass:
@@ -124,9 +128,42 @@ class Pending:
         return runs[0].trace.id if is_kept else ""
 
 
-def estimated_tokens(request: Request | Completion) -> int:
-    """About the most that one choice may read and sample."""
+def estimated_tokens(request: Request | Completion, calibration: Calibration | None = None) -> int:
+    """About the most that one choice may read and sample: all the paths that an effort may spend, where one was asked
+    for. `calibration` is that of a model that is in memory already."""
     if isinstance(request, Completion):
         return n_chars_of(request) // CHARS_A_TOKEN + request.max_tokens
-    path = request.max_tokens or (request.budget or 0) + USUAL_COMPLETION
-    return n_chars_of(request) // CHARS_A_TOKEN + path * (request.paths or 1)
+    read = n_chars_of(request) // CHARS_A_TOKEN
+    if request.paths is None and request.effort == "auto":
+        return read + (request.max_tokens or (request.budget or 0) + USUAL_COMPLETION)
+    spend = _spend(request, calibration)
+    budget = spend.budget if request.budget is None else request.budget
+    thought = DEFAULT_THOUGHT if budget < 0 else budget
+    path = request.max_tokens or thought + USUAL_COMPLETION
+    return read + path * (spend.paths if request.paths is None else request.paths)
+
+
+def _spend(request: Request, calibration: Calibration | None) -> Spend:
+    """What its effort may spend. A question whose answers are not compared is answered once."""
+    name = "auto-comparable" if request.effort == "auto" else request.effort
+    spend = efforts().get(name, efforts()["max"])
+    if not _may_spread(request):
+        return replace(spend, paths=1)
+    if calibration is None or request.effort not in calibration.efforts:
+        return spend
+    measured = calibration.efforts[request.effort].spend
+    is_unbounded = min(measured.budget, spend.budget) < 0
+    return Spend(-1 if is_unbounded else max(measured.budget, spend.budget), max(measured.paths, spend.paths))
+
+
+def _may_spread(request: Request) -> bool:
+    """Whether several paths may be spent, as far as that can be seen before the model is there."""
+    if request.check != "auto":
+        return request.check not in ("none", "schema")
+    if request.tests is not None:
+        return True
+    if request.tools and request.tool_choice != "none":
+        return False
+    asked = [message for message in request.messages if message.role != "tool"] or request.messages
+    question = asked[-1].content[-MAX_QUESTION_CHARS:] if asked else ""
+    return is_comparable(question) or asks_for_function(question)

@@ -155,7 +155,9 @@ class Service:
     async def _held(self, answering: Answering) -> AsyncGenerator[Model]:
         """The model, in this request's turn; settled when it is let go, whatever happened."""
         answering.waiting = asyncio.current_task()
-        async with self.admission.turn(answering) as pending, self._model(answering) as model:
+        loaded = self.pool.loaded.get(answering.model)
+        calibration = None if loaded is None else loaded.model.calibration
+        async with self.admission.turn(answering, calibration) as pending, self._model(answering) as model:
             answering.waiting = None
             failure: BaseException | None = None
             try:
