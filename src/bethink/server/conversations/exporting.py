@@ -7,12 +7,13 @@ with ids of its own; nothing in it is on its way, and it names no trace, since t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, RootModel
 
 from bethink.errors import UsageError
+from bethink.server.accounts.values import as_us
 from bethink.server.asking.asks import BadField
 from bethink.server.conversations.records import conversation_record, node_record
 from bethink.server.conversations.rows import new_id
@@ -39,6 +40,33 @@ class _Read(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
+class ModelBody(BaseModel):
+    """Which model answered; the rest of what was said of it is kept as it is."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    name: str = ""
+
+
+class ResultBody(BaseModel):
+    """What is read of a result; the rest of it is kept as it is."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    model: ModelBody = ModelBody()
+
+
+def _in_the_calendar(moment: datetime) -> datetime:
+    """Raises: ValueError: it has no place in the calendar of UTC."""
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("this moment is outside of the calendar") from None
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_in_the_calendar)]
+
+
 class NodeBody(_Read):
     id: Annotated[str, Field(min_length=1, max_length=100)]
     parent: str | None
@@ -47,9 +75,9 @@ class NodeBody(_Read):
     thinking: Text | None = None
     status: Status = "done"
     settings: TurnSettings | None = None
-    result: dict[str, Any] | None = None
+    result: ResultBody | None = None
     error: dict[str, Any] | None = None
-    created: AwareDatetime | None = None
+    created: Moment | None = None
 
 
 class TreeBody(_Read):
@@ -144,7 +172,7 @@ def _check_place(where: str, node: NodeBody, roles: Mapping[str, NodeRole]) -> N
 
 
 def _node(node: NodeBody, new: str, parent: str | None, conversation_id: str, now_us: int) -> Node:
-    created_us = now_us if node.created is None else int(node.created.astimezone(UTC).timestamp() * 1e6)
+    created_us = now_us if node.created is None else as_us(node.created)
     return Node(
         id=new,
         conversation=conversation_id,
@@ -155,7 +183,7 @@ def _node(node: NodeBody, new: str, parent: str | None, conversation_id: str, no
         status="stopped" if node.status in ("queued", "running") else node.status,
         thinking=clean(node.thinking) if node.thinking else None,
         settings=node.settings,
-        result=None if node.result is None else node.result | {"trace_id": ""},
+        result=None if node.result is None else node.result.model_dump() | {"trace_id": ""},
         error=node.error,
     )
 

@@ -158,6 +158,15 @@ NODE: dict[str, Any] = {"id": "a", "parent": None, "role": "user", "content": "x
         {"format": "bethink-conversation-1", "nodes": [NODE | {"role": "assistant"}]},
         {"format": "bethink-conversation-1", "nodes": [NODE, NODE | {"id": "b", "parent": "a"}]},
         {"format": 1, "messages": [{"role": "assistant", "content": "out of nowhere"}]},
+        {"format": "bethink-conversation-1", "nodes": [NODE | {"created": "0001-01-01T00:00:00+14:00"}]},
+        {"format": "bethink-conversation-1", "nodes": [NODE | {"created": "9999-12-31T23:59:59-14:00"}]},
+        *(
+            {
+                "format": "bethink-conversation-1",
+                "nodes": [NODE, {"id": "b", "parent": "a", "role": "assistant", "content": "y", "result": result}],
+            }
+            for result in ({"model": "x"}, {"model": {"name": 7}}, {"model": []}, "x")
+        ),
     ],
 )
 async def test_what_is_no_conversation_is_not_imported(serve: Serve, body: Any) -> None:
