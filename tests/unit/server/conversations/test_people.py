@@ -220,3 +220,18 @@ async def test_keys_are_no_business_of_others_and_nonsense_is_refused(company: C
         await ada.http.get("/api/usage", params={"since": "yesterday"}),
     ]
     assert [response.status_code for response in refused] == [403, 403, 403, 400, 409, 404, 400, 400]
+
+
+async def test_whoever_may_not_ask_a_model_asks_it_again_as_little(company: Company) -> None:
+    bob = await company.logged_in("bob")
+    conversation = await bob.new()
+    node = await bob.answer(conversation, "What is 2 + 2?", paths=1, model="scripted")
+    company.page.service.pool.default = "other"
+    company.page.service.pool.known = lambda: ("scripted", "other")
+    company.accounts.directory.change_key(company.ids["bob"], models=("other",))
+    company.accounts.refresh()
+    again = f"/api/conversations/{conversation}/nodes/{node['id']}/again"
+    refused = await bob.http.post(again, json={})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "model_not_allowed")
+    found = await bob.get(f"/api/conversations/{conversation}")
+    assert len(found["nodes"]) == 2
