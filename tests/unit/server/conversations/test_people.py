@@ -223,15 +223,15 @@ async def test_keys_are_no_business_of_others_and_nonsense_is_refused(company: C
 
 
 async def test_whoever_may_not_ask_a_model_asks_it_again_as_little(company: Company) -> None:
-    bob = await company.logged_in("bob")
-    conversation = await bob.new()
-    node = await bob.answer(conversation, "What is 2 + 2?", paths=1, model="scripted")
+    company.keys["wide"] = company.accounts.directory.create_key("wide", user="eve").secret
+    company.keys["narrow"] = company.accounts.directory.create_key("narrow", user="eve", models=("other",)).secret
+    wide, narrow = await company.logged_in("wide"), await company.logged_in("narrow")
+    conversation = await wide.new()
+    node = await wide.answer(conversation, "What is 2 + 2?", paths=1, model="scripted")
     company.page.service.pool.default = "other"
     company.page.service.pool.known = lambda: ("scripted", "other")
-    company.accounts.directory.change_key(company.ids["bob"], models=("other",))
-    company.accounts.refresh()
     again = f"/api/conversations/{conversation}/nodes/{node['id']}/again"
-    refused = await bob.http.post(again, json={})
+    refused = await narrow.http.post(again, json={})
     assert (refused.status_code, refused.json()["error"]["code"]) == (403, "model_not_allowed")
-    found = await bob.get(f"/api/conversations/{conversation}")
+    found = await wide.get(f"/api/conversations/{conversation}")
     assert len(found["nodes"]) == 2
