@@ -12,7 +12,7 @@ import pytest
 
 from bethink.config import Settings
 from bethink.server.accounts import Accounts
-from bethink.server.accounts.values import DEFAULT_WORKSPACE
+from bethink.server.accounts.values import DEFAULT_WORKSPACE, LOCAL_WORKSPACE
 from bethink.server.app import Surroundings, create_app
 from bethink.server.door.keys import Keys
 from bethink.server.page.page import Page
@@ -235,3 +235,24 @@ async def test_whoever_may_not_ask_a_model_asks_it_again_as_little(company: Comp
     assert (refused.status_code, refused.json()["error"]["code"]) == (403, "model_not_allowed")
     found = await wide.get(f"/api/conversations/{conversation}")
     assert len(found["nodes"]) == 2
+
+
+@pytest.mark.parametrize("logs_content", [False, True])
+async def test_on_ones_own_machine_traces_are_kept_as_its_workspace_says(tmp_path: Path, logs_content: bool) -> None:
+    with Accounts.open(None, tmp_path) as accounts:
+        accounts.directory.change_workspace(LOCAL_WORKSPACE, logs_content=logs_content)
+        accounts.refresh()
+        model = make_model()
+        model.traces = tmp_path / "traces"
+        pool = Pool(load=lambda _: model, known=lambda: ("scripted",), default="scripted")
+        service = Service(pool, Admission(accounts))
+        page = Page.of(service, accounts.engine, Settings(tmp_path))
+        app = create_app(service, Surroundings(keys=Keys(accounts, False, page.sessions)), page)
+        transport = httpx.ASGITransport(app)
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http,
+        ):
+            client = Client(http, page)
+            await client.answer(await client.new(), "What is 2 + 2?", paths=1)
+        assert len(list((tmp_path / "traces").glob("*"))) == int(logs_content)
