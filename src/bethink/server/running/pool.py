@@ -221,10 +221,9 @@ class Pool:
         return await self.unload(min(idle)[1]) if idle else False
 
     def _refuse_for_now(self, name: str, error: DoesNotFit) -> None:
-        """Raises: Overloaded: it may fit once others are idle."""
+        """Raises: Overloaded: it may fit once others are idle. Which ones is not everybody's business."""
         if self._loaded:
-            busy = ", ".join(self._loaded)
-            message = f"{name} does not fit into memory beside {busy}, which is at work"
+            message = f"{name} does not fit into memory beside what is at work"
             raise Overloaded(message, "try again when it is idle", retry_after_s=10.0) from error
 
     def _died(self, name: str, entry: Loaded, error: EngineClosed) -> None:

@@ -256,3 +256,15 @@ async def test_on_ones_own_machine_traces_are_kept_as_its_workspace_says(tmp_pat
             client = Client(http, page)
             await client.answer(await client.new(), "What is 2 + 2?", paths=1)
         assert len(list((tmp_path / "traces").glob("*"))) == int(logs_content)
+
+
+async def test_a_key_hears_only_of_models_that_it_may_use(company: Company) -> None:
+    company.keys["narrow"] = company.accounts.directory.create_key("narrow", models=("smollm2:*",)).secret
+    narrow, bob = await company.logged_in("narrow"), await company.logged_in("bob")
+    listed = [model["name"] for model in (await narrow.get("/api/models"))["models"]]
+    assert listed
+    assert all(name.startswith("smollm2:") for name in listed)
+    assert len((await bob.get("/api/models"))["models"]) > len(listed)
+    me = await narrow.get("/api/me")
+    assert (me["default_model"], me["models"]) == ("", [])
+    assert (await bob.get("/api/me"))["default_model"] == "scripted"
