@@ -268,3 +268,16 @@ async def test_a_key_hears_only_of_models_that_it_may_use(company: Company) -> N
     me = await narrow.get("/api/me")
     assert (me["default_model"], me["models"]) == ("", [])
     assert (await bob.get("/api/me"))["default_model"] == "scripted"
+
+
+async def test_a_key_that_may_not_ask_asks_nothing_on_the_page(company: Company) -> None:
+    directory = company.accounts.directory
+    company.keys["asks"] = directory.create_key("asks", user="eve").secret
+    company.keys["batches"] = directory.create_key("batches", user="eve", scopes=frozenset({"batches"})).secret
+    asks, batches = await company.logged_in("asks"), await company.logged_in("batches")
+    conversation = await asks.new()
+    node = await asks.answer(conversation, "What is 2 + 2?", paths=1)
+    one = f"/api/conversations/{conversation}"
+    for path, body in ((f"{one}/ask", {"content": "x"}), (f"{one}/nodes/{node['id']}/again", {})):
+        refused = await batches.http.post(path, json=body)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (403, "scope_missing")
