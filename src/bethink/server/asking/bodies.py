@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 
 import pydantic_core
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
 
 from bethink.errors import UsageError
@@ -31,6 +31,18 @@ class Strict(BaseModel):
     """A body whose unknown fields are errors: a knob that nobody reads would be dropped in silence."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NullIsDefault(Strict):
+    """A body of clients that send null for what they leave open: null means the default there."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _default_for_null(cls, value: Any, info: ValidationInfo) -> Any:
+        if value is not None or info.field_name is None:
+            return value
+        given = cls.model_fields[info.field_name]
+        return value if given.is_required() else given.get_default(call_default_factory=False)
 
 
 def read_body(model: type[Body], body: bytes, refused: Mapping[str, str] | None = None) -> Body:

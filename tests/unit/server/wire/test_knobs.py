@@ -144,3 +144,25 @@ def test_drawing_and_tools_arrive_as_they_were_sent() -> None:
     assert (drawing.stop, drawing.logprobs) == (("END",), 4)
     assert [t.name for t in request.tools] == ["f"]
     assert (request.tool_choice, request.parallel_tool_calls) == ("function:f", False)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "more"),
+    [
+        ("/v1/chat/completions", {"messages": [{"role": "user", "content": "x"}]}, ("n", "stop", "tools")),
+        ("/v1/responses", {"input": "x"}, ("tools", "store")),
+        ("/v1/messages", {"messages": [{"role": "user", "content": "x"}], "max_tokens": 50}, ("system", "tools")),
+        ("/api/chat", {"messages": [{"role": "user", "content": "x"}]}, ("options", "format", "keep_alive")),
+        ("/api/generate", {"prompt": "x"}, ("options", "format", "system", "suffix")),
+    ],
+)
+async def test_null_is_the_default_in_every_dialect(path: str, body: dict[str, Any], more: tuple[str, ...]) -> None:
+    nulls = dict.fromkeys(("model", "stream", "bethink", "reasoning", "thinking", "think", *more))
+    inner = {"bethink": {"events": None, "budget": None}, "reasoning": {"exclude": None, "effort": None}}
+    async with serving() as served:
+        for given in (nulls, nulls | inner):
+            answer = await served.client.post(path, json=body | given)
+            assert answer.status_code == 200, answer.text
+            is_lines = path.startswith("/api")
+            assert answer.headers["content-type"] == ("application/x-ndjson" if is_lines else "application/json")
+        assert (await served.client.post(path, json=body | {"bethink": {"paths": "null"}})).status_code == 400
