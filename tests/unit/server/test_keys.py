@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from bethink.server.accounts import Accounts, Limits
+from bethink.server.accounts.values import Scope
 from bethink.server.app import Surroundings
 from bethink.server.door.keys import Keys
 from bethink.server.running.admission import estimated_tokens
@@ -18,6 +19,7 @@ from tests.unit.server.scripted import NAME, asked, in_process, rig
 
 pytestmark = pytest.mark.anyio
 ASK = "/v1/chat/completions"
+SCOPES = (("asking", frozenset[Scope]({"inference"})), ("administration", frozenset[Scope]({"admin"})))
 
 
 @pytest.fixture
@@ -168,3 +170,39 @@ def test_what_an_effort_may_spend_is_estimated_for_all_its_paths() -> None:
     assert estimated(written, effort="high") == 8192 + 4096
     assert estimated(written, paths=3, budget=100) == 3 * (100 + 4096)
     assert estimated(written) == 4096
+
+
+@pytest.mark.parametrize("keep_alive", [-1, "-1m", 0, "24h"])
+async def test_only_who_administers_pins_a_model_or_throws_it_out(accounts: Accounts, keep_alive: Any) -> None:
+    user, admin = (accounts.directory.create_key(f"a key of {scope}", scopes=scopes).secret for scope, scopes in SCOPES)
+    made = rig(accounts=accounts)
+    pool = made.service.pool
+    pool.keep_s = 300.0
+    body = asked(model=NAME, keep_alive=keep_alive, stream=False)
+    async with in_process(made, closed(accounts)) as client:
+        told = await client.post("/api/chat", json=body, headers={"x-api-key": user})
+        assert told.status_code == 200
+        assert "admin" in told.json()["bethink"]["notes"][0]
+        assert pool.loaded[NAME].keep_s == 300
+        if keep_alive != 0:
+            loaded = await client.post(
+                "/api/chat", json=body | {"messages": []}, headers={"x-api-key": user}
+            )
+            assert "admin" in loaded.json()["bethink"]["notes"][0]
+            assert pool.loaded[NAME].keep_s == 300
+        told = await client.post("/api/chat", json=body, headers={"x-api-key": admin})
+        assert "notes" not in told.json()["bethink"]
+        assert pool.loaded[NAME].keep_s in (None, 0, 86400)
+
+
+async def test_a_client_lengthens_how_long_a_model_is_kept_and_never_shortens_it(accounts: Accounts) -> None:
+    secret = accounts.directory.create_key("app").secret
+    made = rig(accounts=accounts)
+    pool = made.service.pool
+    pool.keep_s = 300.0
+    async with in_process(made, closed(accounts)) as client:
+        client.headers["x-api-key"] = secret
+        for keep_alive, kept_s in (("1ms", 300), ("10m", 600), ("5m", 600)):
+            told = await client.post("/api/generate", json={"model": NAME, "prompt": "x", "keep_alive": keep_alive})
+            assert told.status_code == 200
+            assert pool.loaded[NAME].keep_s == kept_s

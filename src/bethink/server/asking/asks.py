@@ -44,11 +44,13 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """What every piece of one answer states: who answers what since when. `created` is in seconds since the epoch."""
+    """What every piece of one answer states: who answers what since when. `created` is in seconds since the epoch.
+    `notes` are what of the request is not honoured, and why."""
 
     id: str
     model: str
     created: int
+    notes: tuple[str, ...] = ()
 
 
 class Teller(Protocol):

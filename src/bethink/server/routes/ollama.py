@@ -22,6 +22,7 @@ from bethink.server.asking.bodies import Strict, read_body
 from bethink.server.limits import read_limited
 from bethink.server.record import Record
 from bethink.server.running.cards import Card
+from bethink.server.running.keeping import allowed_keep
 from bethink.server.running.pool import Loaded
 from bethink.server.running.service import Service, json_response
 from bethink.server.wire.ollama.words import ollama_error, seconds_of
@@ -114,7 +115,7 @@ async def _load(service: Service, who: Principal, given: dict[str, Any]) -> Resp
     who.require_model(name)
     keep = given.get("keep_alive")
     keep_s = seconds_of(keep if isinstance(keep, str | int | float) else None)
-    reason = "load"
+    reason, notes = "load", tuple[str, ...]()
     if keep_s == 0:
         reason = "unload"
         who.require("admin")
@@ -122,9 +123,12 @@ async def _load(service: Service, who: Principal, given: dict[str, Any]) -> Resp
             raise BadField("keep_alive", f"{name} is kept in memory by who runs this server", "leave keep_alive away")
         await service.pool.unload(name)
     else:
-        async with service.pool.hold(name, keep_s=keep_s):
+        keep_s, notes = allowed_keep(keep_s, who)
+        async with service.pool.hold(name, keep_s=keep_s, may_shorten=who.has("admin")):
             pass
-    said = {"model": asked, "created_at": _iso(datetime.now(UTC)), "done": True, "done_reason": reason}
+    said: dict[str, Any] = {"model": asked, "created_at": _iso(datetime.now(UTC)), "done": True, "done_reason": reason}
+    if notes:
+        said["bethink"] = {"notes": list(notes)}
     content: dict[str, Any] = {"response": ""} if "messages" not in given else {"message": _NOTHING}
     return json_response(said | content)
 

@@ -37,13 +37,14 @@ AnyRun = Run | CompletionRun
 @dataclass(slots=True, eq=False)
 class Answering:
     """One request under way. `id` is what clients call it by; `model` a resolved name; `runs` has one entry a choice,
-    once they run. `is_low`: it waits until nobody else does (a batch)."""
+    once they run. `is_low`: it waits until nobody else does (a batch). `notes` are what of it is not honoured."""
 
     ask: Ask
     model: str
     principal: Principal
     record: Record
     is_low: bool = False
+    notes: tuple[str, ...] = ()
     created: int = field(default_factory=lambda: int(time.time()))
     runs: list[AnyRun] = field(default_factory=list[AnyRun])
     is_stopped: bool = False

@@ -123,15 +123,19 @@ class Pool:
         self.on_change(name, "loaded")
 
     @contextlib.asynccontextmanager
-    async def hold(self, name: str, *, keep_s: float | None = None) -> AsyncGenerator[Model]:
+    async def hold(
+        self, name: str, *, keep_s: float | None = None, may_shorten: bool = True
+    ) -> AsyncGenerator[Model]:
         """The model of that (resolved) name, loaded while it is held, and for `keep_s` afterwards where that is wished
-        (infinite: until its memory is needed) and the operator did not say otherwise.
+        (infinite: until its memory is needed) and the operator did not say otherwise. Without `may_shorten` it stays at
+        least as long as it would have.
 
         Raises: StoreError, EngineError, Overloaded.
         """
         entry = await self._entry(name)
         if keep_s is not None and name not in self.kept:
-            entry.keep_s = None if math.isinf(keep_s) else keep_s
+            if may_shorten or (entry.keep_s is not None and keep_s > entry.keep_s):
+                entry.keep_s = None if math.isinf(keep_s) else keep_s
         try:
             yield entry.model
         except EngineClosed as error:

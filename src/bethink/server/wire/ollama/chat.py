@@ -164,7 +164,7 @@ class ChatTeller(LineTeller):
     def end(self, results: Sequence[Result]) -> Iterable[bytes]:
         yield from self._called()
         for result in results:
-            yield line({**head(self.envelope), "message": {"role": "assistant", "content": ""}, **final(result)})
+            yield line({**head(self.envelope), "message": {"role": "assistant", "content": ""}, **final(result, self.envelope.notes)})
 
     def whole(self, results: Sequence[Result]) -> Mapping[str, Any]:
         result = results[0]
@@ -173,7 +173,7 @@ class ChatTeller(LineTeller):
             message["thinking"] = result.thinking
         if result.tool_calls:
             message["tool_calls"] = [_call(n, c.id, c.name, c.arguments) for n, c in enumerate(result.tool_calls)]
-        return {**head(self.envelope), "message": message, **self.told(result.logprobs), **final(result)}
+        return {**head(self.envelope), "message": message, **self.told(result.logprobs), **final(result, self.envelope.notes)}
 
 
 def _call(index: int, call_id: str, name: str, arguments: str) -> dict[str, Any]:

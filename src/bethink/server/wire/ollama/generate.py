@@ -106,11 +106,11 @@ class GenerateTeller(LineTeller):
 
     def end(self, results: Sequence[Result]) -> Iterable[bytes]:
         for result in results:
-            yield line({**head(self.envelope), "response": "", **final(result)})
+            yield line({**head(self.envelope), "response": "", **final(result, self.envelope.notes)})
 
     def whole(self, results: Sequence[Result]) -> Mapping[str, Any]:
         result = results[0]
         said: dict[str, Any] = {"response": result.answer}
         if self.shows_thought and result.thinking:
             said["thinking"] = result.thinking
-        return {**head(self.envelope), **said, **self.told(result.logprobs), **final(result)}
+        return {**head(self.envelope), **said, **self.told(result.logprobs), **final(result, self.envelope.notes)}

@@ -209,8 +209,8 @@ def head(envelope: Envelope) -> dict[str, Any]:
     return {"model": envelope.model, "created_at": created}
 
 
-def final(result: Result) -> dict[str, Any]:
-    """The end of an answer: why, how many tokens, how long in nanoseconds."""
+def final(result: Result, notes: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The end of an answer: why, how many tokens, how long in nanoseconds; and what was not honoured."""
     timing, used = result.timing, result.usage
     first_s = timing.load_s if timing.first_token_s is None else timing.first_token_s
     return {
@@ -222,7 +222,7 @@ def final(result: Result) -> dict[str, Any]:
         "prompt_eval_duration": _ns(first_s - timing.load_s),
         "eval_count": used.completion_tokens,
         "eval_duration": _ns(timing.total_s - first_s),
-        "bethink": extension(result),
+        "bethink": {**extension(result), "notes": list(notes)} if notes else extension(result),
     }
 
 
