@@ -10,6 +10,7 @@ import pytest
 from bethink.server.asking.asks import BadField
 from bethink.server.wire.openai.chat import Chat
 from bethink.types import Request
+from tests.unit.server.wire.served import serving
 
 
 def read(**knobs: Any) -> Request:
@@ -146,6 +147,7 @@ def test_drawing_and_tools_arrive_as_they_were_sent() -> None:
     assert (request.tool_choice, request.parallel_tool_calls) == ("function:f", False)
 
 
+@pytest.mark.anyio
 @pytest.mark.parametrize(
     ("path", "body", "more"),
     [
