@@ -14,7 +14,7 @@ Role = Literal["system", "user", "assistant", "tool"]
 ClosedBy = Literal["natural", "budget", "deadline", "loop", "converged", "user"]
 Phase = Literal["thinking", "answer"]
 Effort = Literal["auto", "none", "low", "medium", "high", "max"]
-FinishReason = Literal["stop", "length", "loop", "deadline", "user", "tool_calls"]
+FinishReason = Literal["stop", "length", "loop", "deadline", "user", "tool_calls", "server_stopping"]
 
 EFFORTS: tuple[Effort, ...] = ("auto", "none", "low", "medium", "high", "max")
 CLOSINGS: tuple[ClosedBy, ...] = ("natural", "budget", "deadline", "loop", "converged", "user")

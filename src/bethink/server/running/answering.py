@@ -48,6 +48,8 @@ class Answering:
     created: int = field(default_factory=lambda: int(time.time()))
     runs: list[AnyRun] = field(default_factory=list[AnyRun])
     is_stopped: bool = False
+    is_cut_off: bool = False
+    """It was stopped because the server ends; nobody wished it."""
     wants_answer: bool = False
     waiting: asyncio.Task[object] | None = None
     """Its own task, as long as it waits for its turn or for its model."""
@@ -62,6 +64,11 @@ class Answering:
         for run in self.runs:
             if isinstance(run, Run):
                 run.answer_now()
+
+    def cut_off(self) -> None:
+        """Stop, because this server ends."""
+        self.is_cut_off = not self.is_stopped
+        self.stop()
 
     def stop(self) -> None:
         """End with what there is; whoever still waits for its turn leaves the queue."""
@@ -93,8 +100,10 @@ class Running:
         return tuple(self._by_id)
 
     def stop_all(self) -> None:
+        """The server ends: called again and again until they have all ended."""
         for answering in list(self._by_id.values()):
-            answering.stop()
+            if not answering.is_stopped:
+                answering.cut_off()
 
     @contextlib.contextmanager
     def listed(self, answering: Answering) -> Generator[Answering]:
@@ -129,7 +138,13 @@ async def run(answering: Answering, model: Model, tell: Tell, results: list[Resu
         else:
             await _all([follow(choice) for choice in range(ask.n)])
     finally:
-        results += [story.result for story in stories if story.result is not None]
+        results += [_told(answering, story.result) for story in stories if story.result is not None]
+
+
+def _told(answering: Answering, result: Result) -> Result:
+    """A client can tell an answer that the server cut off from one that somebody stopped."""
+    is_ours = answering.is_cut_off and result.finish_reason == "user"
+    return replace(result, finish_reason="server_stopping") if is_ours else result
 
 
 async def begun(answering: Answering, model: Model) -> list[AnyRun]:
