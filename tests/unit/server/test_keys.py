@@ -185,9 +185,7 @@ async def test_only_who_administers_pins_a_model_or_throws_it_out(accounts: Acco
         assert "admin" in told.json()["bethink"]["notes"][0]
         assert pool.loaded[NAME].keep_s == 300
         if keep_alive != 0:
-            loaded = await client.post(
-                "/api/chat", json=body | {"messages": []}, headers={"x-api-key": user}
-            )
+            loaded = await client.post("/api/chat", json=body | {"messages": []}, headers={"x-api-key": user})
             assert "admin" in loaded.json()["bethink"]["notes"][0]
             assert pool.loaded[NAME].keep_s == 300
         told = await client.post("/api/chat", json=body, headers={"x-api-key": admin})

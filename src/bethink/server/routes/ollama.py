@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pydantic_core
@@ -19,7 +20,7 @@ from bethink.errors import BethinkError
 from bethink.server.accounts import Principal
 from bethink.server.asking.asks import BadField
 from bethink.server.asking.bodies import Strict, read_body
-from bethink.server.limits import read_limited
+from bethink.server.limits import beside, read_limited
 from bethink.server.record import Record
 from bethink.server.running.cards import Card
 from bethink.server.running.keeping import allowed_keep
@@ -52,7 +53,7 @@ async def list_tags(http: Http) -> Response:
 async def show(http: Http) -> Response:
     service = Service.of(http)
     try:
-        body = read_body(ShowBody, await read_limited(http, service.limits))
+        body = await beside(partial(read_body, ShowBody), await read_limited(http, service.limits))
         who = Record.of(http).asker
         name = service.pool.resolve(body.model or body.name, who.may_use)
         who.require_model(name)
@@ -97,7 +98,7 @@ def loading(field: str, ask: Callable[[Http], Awaitable[Response]]) -> Callable[
         service = Service.of(http)
         try:
             body = await read_limited(http, service.limits)
-            given = _object(body)
+            given = await beside(_object, body)
             if given is None or given.get(field) or given.get("suffix") or not isinstance(given.get("model"), str):
                 return await ask(Http(http.scope, _again(body, http.receive)))
             return await _load(service, Record.of(http).asker, given)

@@ -123,9 +123,7 @@ class Pool:
         self.on_change(name, "loaded")
 
     @contextlib.asynccontextmanager
-    async def hold(
-        self, name: str, *, keep_s: float | None = None, may_shorten: bool = True
-    ) -> AsyncGenerator[Model]:
+    async def hold(self, name: str, *, keep_s: float | None = None, may_shorten: bool = True) -> AsyncGenerator[Model]:
         """The model of that (resolved) name, loaded while it is held, and for `keep_s` afterwards where that is wished
         (infinite: until its memory is needed) and the operator did not say otherwise. Without `may_shorten` it stays at
         least as long as it would have.

@@ -25,7 +25,7 @@ from bethink.model import Model
 from bethink.run import Run
 from bethink.server.accounts import Principal
 from bethink.server.asking.asks import OWNER, Ask, BadField, Dialect, Envelope, Teller
-from bethink.server.limits import ClientGone, Limits, read_limited
+from bethink.server.limits import ClientGone, Limits, beside, read_limited
 from bethink.server.listening import Stopping
 from bethink.server.record import Record, new_id
 from bethink.server.running.admission import Admission
@@ -85,7 +85,7 @@ class Service:
         record.id, record.dialect = new_id(prefix), dialect.name
         OWNER.set(record.asker.workspace_id)
         try:
-            ask, known = dialect.read(await read_limited(http, self.limits))
+            ask, known = await beside(dialect.read, await read_limited(http, self.limits))
             answering = self.begin(ask, record)
             name = ask.model or answering.model
             teller = dialect.teller(known, Envelope(record.id, name, answering.created, answering.notes))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import threading
 from typing import Any
 
 import pytest
 
 from bethink.server.asking.asks import BadField
+from bethink.server.limits import beside
 from bethink.server.wire.openai.chat import Chat
 from bethink.types import Request
 from tests.unit.server.wire.served import serving
@@ -145,6 +147,51 @@ def test_drawing_and_tools_arrive_as_they_were_sent() -> None:
     assert (drawing.stop, drawing.logprobs) == (("END",), 4)
     assert [t.name for t in request.tools] == ["f"]
     assert (request.tool_choice, request.parallel_tool_calls) == ("function:f", False)
+
+
+def test_a_huge_value_is_refused_without_being_said_again() -> None:
+    huge = ["x" * 100_000] * 50
+    for wrong in (huge, {"a": huge}, "y" * 10**6, [[[[[[huge]]]]]], list(range(100_000))):
+        with pytest.raises(BadField) as refused:
+            read(max_tokens=wrong)
+        assert len(str(refused.value)) < 300
+    with pytest.raises(BadField, match="'seven'"):
+        read(max_tokens="seven")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("messages", [{"role": "user", "content": "x"}] * 20_001),
+        ("tools", [{"type": "function", "function": {"name": "f"}}] * 4097),
+        ("stop", ["x"] * 4097),
+    ],
+)
+def test_lists_have_an_end(field: str, value: list[Any]) -> None:
+    with pytest.raises(BadField) as refused:
+        read(**{field: value})
+    assert refused.value.field == field
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("size", [100, 10**6])
+async def test_a_large_body_is_read_beside_the_event_loop(size: int) -> None:
+    threads = list[int]()
+
+    def seen(body: bytes) -> int:
+        threads.append(threading.get_ident())
+        return len(body)
+
+    assert await beside(seen, b"x" * size) == size
+    assert (threads == [threading.get_ident()]) == (size == 100)
+
+
+@pytest.mark.anyio
+async def test_a_large_body_is_answered_as_a_small_one() -> None:
+    async with serving() as served:
+        body = {"messages": [{"role": "user", "content": "x " * 200_000}], "max_tokens": "seven"}
+        told = await served.post("/v1/chat/completions", body, status=400)
+    assert told["error"]["param"] == "max_tokens"
 
 
 @pytest.mark.anyio

@@ -114,6 +114,11 @@ class LineTeller:
     def fail(self, error: BethinkError) -> Iterable[bytes]:
         yield line(ollama_error(error))
 
+    def final(self, result: Result) -> dict[str, Any]:
+        """The end of an answer, and what was not honoured."""
+        said, notes = final(result), self.envelope.notes
+        return said | {"bethink": {**said["bethink"], "notes": list(notes)}} if notes else said
+
     def told(self, tokens: tuple[TokenLogprob, ...]) -> dict[str, Any]:
         """The logprobs, where they are wished."""
         return {"logprobs": [logprob(token) for token in tokens]} if self.body.logprobs else {}
@@ -209,8 +214,8 @@ def head(envelope: Envelope) -> dict[str, Any]:
     return {"model": envelope.model, "created_at": created}
 
 
-def final(result: Result, notes: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The end of an answer: why, how many tokens, how long in nanoseconds; and what was not honoured."""
+def final(result: Result) -> dict[str, Any]:
+    """The end of an answer: why, how many tokens, how long in nanoseconds."""
     timing, used = result.timing, result.usage
     first_s = timing.load_s if timing.first_token_s is None else timing.first_token_s
     return {
@@ -222,7 +227,7 @@ def final(result: Result, notes: tuple[str, ...] = ()) -> dict[str, Any]:
         "prompt_eval_duration": _ns(first_s - timing.load_s),
         "eval_count": used.completion_tokens,
         "eval_duration": _ns(timing.total_s - first_s),
-        "bethink": {**extension(result), "notes": list(notes)} if notes else extension(result),
+        "bethink": extension(result),
     }
 
 
