@@ -17,6 +17,8 @@ from bethink.types import Completion, Request, Result
 MAX_CHOICES = 128
 OWNER: ContextVar[str] = ContextVar("owner", default="")
 """Whose request is being read: what a dialect keeps for one owner, no other finds. Empty: nobody asked for a key."""
+MAY_WRITE: ContextVar[bool] = ContextVar("may_write", default=False)
+"""Whether what they ask, and are answered, may be written down."""
 
 
 class BadField(UsageError):

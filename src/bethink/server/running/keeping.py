@@ -1,5 +1,7 @@
-"""How long a model stays in memory because a client wishes so: memory is everybody's, so that whoever does not administer
-this server can lengthen that a little, and neither pin a model nor throw it out.
+"""How long a model stays in memory because a client wishes so.
+
+Memory is everybody's: whoever does not administer this server can lengthen that a little, and neither pin a model nor
+throw it out.
 """
 
 from __future__ import annotations

@@ -131,9 +131,9 @@ class Pool:
         Raises: StoreError, EngineError, Overloaded.
         """
         entry = await self._entry(name)
-        if keep_s is not None and name not in self.kept:
-            if may_shorten or (entry.keep_s is not None and keep_s > entry.keep_s):
-                entry.keep_s = None if math.isinf(keep_s) else keep_s
+        is_longer = keep_s is not None and entry.keep_s is not None and keep_s > entry.keep_s
+        if keep_s is not None and name not in self.kept and (may_shorten or is_longer):
+            entry.keep_s = None if math.isinf(keep_s) else keep_s
         try:
             yield entry.model
         except EngineClosed as error:

@@ -24,7 +24,7 @@ from bethink.errors import BethinkError, Delayed, Unauthorized
 from bethink.model import Model
 from bethink.run import Run
 from bethink.server.accounts import Principal
-from bethink.server.asking.asks import OWNER, Ask, BadField, Dialect, Envelope, Teller
+from bethink.server.asking.asks import MAY_WRITE, OWNER, Ask, BadField, Dialect, Envelope, Teller
 from bethink.server.limits import ClientGone, Limits, beside, read_limited
 from bethink.server.listening import Stopping
 from bethink.server.record import Record, new_id
@@ -84,6 +84,7 @@ class Service:
         record = Record.of(http)
         record.id, record.dialect = new_id(prefix), dialect.name
         OWNER.set(record.asker.workspace_id)
+        MAY_WRITE.set(record.asker.logs_content)
         try:
             ask, known = await beside(dialect.read, await read_limited(http, self.limits))
             answering = self.begin(ask, record)
