@@ -75,8 +75,9 @@ class Answering:
         self.is_stopped = True
         for run in self.runs:
             run.stop()
-        if self.waiting is not None:
-            self.waiting.cancel()
+        waiting, self.waiting = self.waiting, None
+        if waiting is not None:  # once only: afterwards it writes down that it was stopped
+            waiting.cancel()
 
     def usage(self) -> list[Usage]:
         """By choice, of finished and of unfinished runs."""
