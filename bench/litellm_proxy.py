@@ -332,6 +332,11 @@ def tell(arms: Sequence[Arm], given: argparse.Namespace) -> None:
     show("bethink against it", ["", "requests/s", "added p99 at 1, of its", f"added p99 at {many}, of its"], rows)
 
 
+def _end(number: int, _frame: object) -> None:
+    """As an exception, so that the servers end too."""
+    sys.exit(128 + number)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--litellm", default="litellm", help="its command")
@@ -344,7 +349,7 @@ def main() -> None:
     parser.add_argument("--stream", action="store_true")
     parser.add_argument("--keys", choices=["on", "off", "both"], default="both")
     given = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends the servers too
+    signal.signal(signal.SIGTERM, _end)
     import uvloop
 
     model = scripted_model(given.tokens, 0.0)

@@ -15,7 +15,7 @@ ClosedBy = Literal["natural", "budget", "deadline", "loop", "converged", "user"]
 Phase = Literal["thinking", "answer"]
 Effort = Literal["auto", "none", "low", "medium", "high", "max"]
 PathKind = Literal["prose", "program"]
-FinishReason = Literal["stop", "length", "loop", "deadline", "user", "tool_calls"]
+FinishReason = Literal["stop", "length", "loop", "deadline", "user", "tool_calls", "server_stopping"]
 
 EFFORTS: tuple[Effort, ...] = ("auto", "none", "low", "medium", "high", "max")
 CLOSINGS: tuple[ClosedBy, ...] = ("natural", "budget", "deadline", "loop", "converged", "user")

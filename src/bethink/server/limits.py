@@ -6,7 +6,9 @@ Owns reading a body under these limits. The limits of connections are kept by `l
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from starlette.requests import ClientDisconnect
 from starlette.requests import Request as Http
@@ -14,6 +16,8 @@ from starlette.requests import Request as Http
 from bethink.errors import UsageError
 
 MIB = 1 << 20
+LARGE_BYTES = 256 * 1024
+Read = TypeVar("Read")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,11 @@ class ClientGone(UsageError):
 
     code = "client_gone"
     http_status = 499
+
+
+async def beside(read: Callable[[bytes], Read], body: bytes) -> Read:
+    """What `read` makes of a body; of a large one in a thread, since everybody waits for the event loop."""
+    return read(body) if len(body) <= LARGE_BYTES else await asyncio.to_thread(read, body)
 
 
 async def read_limited(http: Http, limits: Limits) -> bytes:

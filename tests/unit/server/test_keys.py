@@ -11,12 +11,16 @@ import httpx
 import pytest
 
 from bethink.server.accounts import Accounts, Limits
+from bethink.server.accounts.values import Scope
 from bethink.server.app import Surroundings
 from bethink.server.door.keys import Keys
+from bethink.server.running.estimating import Estimate
+from bethink.types import Message, Request
 from tests.unit.server.scripted import NAME, asked, in_process, rig
 
 pytestmark = pytest.mark.anyio
 ASK = "/v1/chat/completions"
+SCOPES = (("asking", frozenset[Scope]({"inference"})), ("administration", frozenset[Scope]({"admin"})))
 
 
 @pytest.fixture
@@ -161,3 +165,52 @@ async def test_the_ledger_says_what_the_client_was_told(accounts: Accounts) -> N
     ] == [usage["total_tokens"] for usage in told]
     assert {row.status for row in rows} == {"ok"}
     assert all(record.outcome in ("ok", "") for record in made.records)
+
+
+def test_what_an_effort_may_spend_is_estimated_for_all_its_paths() -> None:
+    def estimated(question: str, **wished: Any) -> int:
+        estimate = Estimate(Request((Message("user", question),), **wished))
+        return estimate.tokens(estimate.possible_paths[0]) - len(question) // 2
+
+    compared, written = "What is 6 * 7?", "Write a poem about rain."
+    assert estimated(compared, effort="medium") == 4 * (2048 + 4096)
+    assert estimated(compared, effort="max") == 16 * (16384 + 4096)
+    assert estimated(compared, effort="max", max_tokens=100) == 16 * 100
+    assert estimated(compared, effort="none") == 4096
+    assert estimated(compared) == 8 * (4096 + 4096)
+    assert estimated(written, effort="high") == 8192 + 4096
+    assert estimated(written, paths=3, budget=100) == 3 * (100 + 4096)
+
+
+@pytest.mark.parametrize("keep_alive", [-1, "-1m", 0, "24h"])
+async def test_only_who_administers_pins_a_model_or_throws_it_out(accounts: Accounts, keep_alive: Any) -> None:
+    user, admin = (accounts.directory.create_key(f"a key of {scope}", scopes=scopes).secret for scope, scopes in SCOPES)
+    made = rig(accounts=accounts)
+    pool = made.service.pool
+    pool.keep_s = 300.0
+    body = asked(model=NAME, keep_alive=keep_alive, stream=False)
+    async with in_process(made, closed(accounts)) as client:
+        told = await client.post("/api/chat", json=body, headers={"x-api-key": user})
+        assert told.status_code == 200
+        assert "admin" in told.json()["bethink"]["notes"][0]
+        assert pool.loaded[NAME].keep_s == 300
+        if keep_alive != 0:
+            loaded = await client.post("/api/chat", json={**body, "messages": []}, headers={"x-api-key": user})
+            assert "admin" in loaded.json()["bethink"]["notes"][0]
+            assert pool.loaded[NAME].keep_s == 300
+        told = await client.post("/api/chat", json=body, headers={"x-api-key": admin})
+        assert "notes" not in told.json()["bethink"]
+        assert pool.loaded[NAME].keep_s in (None, 0, 86400)
+
+
+async def test_a_client_lengthens_how_long_a_model_is_kept_and_never_shortens_it(accounts: Accounts) -> None:
+    secret = accounts.directory.create_key("app").secret
+    made = rig(accounts=accounts)
+    pool = made.service.pool
+    pool.keep_s = 300.0
+    async with in_process(made, closed(accounts)) as client:
+        client.headers["x-api-key"] = secret
+        for keep_alive, kept_s in (("1ms", 300), ("10m", 600), ("5m", 600)):
+            told = await client.post("/api/generate", json={"model": NAME, "prompt": "x", "keep_alive": keep_alive})
+            assert told.status_code == 200
+            assert pool.loaded[NAME].keep_s == kept_s

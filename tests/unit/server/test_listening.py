@@ -137,9 +137,24 @@ async def test_a_stop_ends_what_does_not_end_by_itself_and_settles_it() -> None:
             listening.server.handle_exit(15, None)
             text = "".join([piece async for piece in response.aiter_text()])
         assert text.rstrip().endswith("[DONE]")
+        assert '"finish_reason":"length"' in text
+        assert '"finish_reason":"server_stopping"' in text
         async with asyncio.timeout(5):
             await listening.task
     assert made.records[0].outcome == "cancelled"
+
+
+async def test_what_a_client_stopped_does_not_say_that_the_server_did() -> None:
+    made = rig(endless, token_delay_s=0.01, drain_s=60)
+    async with (
+        on_a_socket(made) as listening,
+        httpx.AsyncClient(base_url=listening.url) as client,
+        client.stream("POST", ASK, json=asked(stream=True)) as response,
+    ):
+        await client.post(f"/v1/requests/{response.headers['x-request-id']}/stop")
+        text = "".join([piece async for piece in response.aiter_text()])
+    assert '"finish_reason":"user"' in text
+    assert "server_stopping" not in text
 
 
 async def test_a_second_signal_stops_at_once() -> None:

@@ -17,6 +17,8 @@ from bethink.types import Completion, Request, Result
 MAX_CHOICES = 128
 OWNER: ContextVar[str] = ContextVar("owner", default="")
 """Whose request is being read: what a dialect keeps for one owner, no other finds. Empty: nobody asked for a key."""
+MAY_WRITE: ContextVar[bool] = ContextVar("may_write", default=False)
+"""Whether what they ask, and are answered, may be written down."""
 
 
 class BadField(UsageError):
@@ -44,11 +46,13 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """What every piece of one answer states: who answers what since when. `created` is in seconds since the epoch."""
+    """What every piece of one answer states: who answers what since when. `created` is in seconds since the epoch.
+    `notes` are what of the request is not honoured, and why."""
 
     id: str
     model: str
     created: int
+    notes: tuple[str, ...] = ()
 
 
 class Teller(Protocol):

@@ -7,11 +7,12 @@ Owns reading of what dialects share: what is wrong, thoughts in the history, wha
 from __future__ import annotations
 
 import re
+import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 
 import pydantic_core
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
 
 from bethink.errors import UsageError
@@ -20,9 +21,17 @@ from bethink.server.asking.asks import BadField
 Body = TypeVar("Body", bound=BaseModel)
 MAX_STOPS = 16
 MAX_NAME = 80
+MAX_SHOWN = 80
+MAX_ITEMS = 4096
+MAX_TURNS = 20_000
+"""Of a dialogue, however long it has gone on."""
 Item = TypeVar("Item")
-Listed = Annotated[list[Item], Field(fail_fast=True)]
+Listed = Annotated[list[Item], Field(fail_fast=True, max_length=MAX_ITEMS)]
 """A list in a body: the first item that is wrong is enough, and a million of them would be a million errors."""
+Turns = Annotated[list[Item], Field(fail_fast=True, min_length=1, max_length=MAX_TURNS)]
+"""The messages of a dialogue."""
+Ids = Annotated[list[Item], Field(fail_fast=True, max_length=1 << 20)]
+"""Tokens: more than any context holds."""
 _THOUGHT = re.compile(r"\s*<think>(.*?)</think>\s*", re.DOTALL)
 _MEDIA = re.compile(r"(image|audio|video|file|document)", re.IGNORECASE)
 
@@ -31,6 +40,18 @@ class Strict(BaseModel):
     """A body whose unknown fields are errors: a knob that nobody reads would be dropped in silence."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NullIsDefault(Strict):
+    """A body of clients that send null for what they leave open: null means the default there."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _default_for_null(cls, value: Any, info: ValidationInfo) -> Any:
+        if value is not None or info.field_name is None:
+            return value
+        given = cls.model_fields[info.field_name]
+        return value if given.is_required() else given.get_default(call_default_factory=False)
 
 
 def read_body(model: type[Body], body: bytes, refused: Mapping[str, str] | None = None) -> Body:
@@ -70,9 +91,18 @@ def _explained(error: ValidationError, body: bytes, refused: Mapping[str, str]) 
     return BadField(field, f"{field}: {first['msg'][:1].lower()}{first['msg'][1:]}{_shown(first['input'])}")
 
 
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel, _SHORT.maxdict, _SHORT.maxlist = 4, MAX_SHOWN, MAX_SHOWN
+_SHORT.maxstring, _SHORT.maxlong, _SHORT.maxother = 2 * MAX_SHOWN, 2 * MAX_SHOWN, 2 * MAX_SHOWN
+
+
 def _shown(value: Any) -> str:
-    given = repr(value)
-    return "" if len(given) > 80 else f" ({given})"
+    """The value, where it is short; of a huge one no more is looked at than is needed to see that it is."""
+    try:
+        given = _SHORT.repr(value)
+    except ValueError:  # a number of more digits than Python writes
+        return ""
+    return "" if len(given) > MAX_SHOWN else f" ({given})"
 
 
 def _media(error: ErrorDetails, field: str) -> str | None:

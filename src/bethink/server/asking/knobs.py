@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from bethink.server.asking.asks import BadField
-from bethink.server.asking.bodies import Strict
+from bethink.server.asking.bodies import NullIsDefault, Strict
 from bethink.thinking.spend import MAX_PATHS
 from bethink.types import Effort, Request
 
@@ -31,7 +31,7 @@ EFFORT_OF: dict[str, Effort] = {
 Budget = Annotated[int, Field(ge=0)]
 
 
-class Reasoning(Strict):
+class Reasoning(NullIsDefault):
     """OpenRouter's knob, and that of OpenAI's Responses."""
 
     effort: Level | None = None
@@ -63,7 +63,7 @@ class CustomParams(Strict):
     thinking_budget: Budget | None = None
 
 
-class Ours(Strict):
+class Ours(NullIsDefault):
     """What no dialect has. A `check` by a command of the client's own would run it on this machine: there is none.
     `events` asks a stream for the progress of votes and closings."""
 
@@ -79,7 +79,7 @@ class Ours(Strict):
     events: bool = False
 
 
-class Knobs(Strict):
+class Knobs(NullIsDefault):
     """The fields that a body may hold beside its dialect's own. Bodies inherit from it."""
 
     reasoning_effort: Level | None = None

@@ -15,7 +15,7 @@ from typing import Any
 
 from bethink.errors import BethinkError, Delayed
 from bethink.server.accounts import Principal
-from bethink.server.asking.asks import OWNER, BadField, Dialect, Envelope
+from bethink.server.asking.asks import MAY_WRITE, OWNER, BadField, Dialect, Envelope
 from bethink.server.batches.files import Files, NoSuchFile
 from bethink.server.batches.lines import Line, body_of, read_lines
 from bethink.server.batches.store import OVER, Batch, BatchStore
@@ -159,12 +159,14 @@ class Batches:
         """Raises: BethinkError: it will not be otherwise later."""
         while True:
             try:
+                who = self._principal(batch)
                 OWNER.set(batch.owner)
+                MAY_WRITE.set(who.logs_content)
                 ask, known = dialect.read(body_of(line))
                 if "stream" in line.body and ask.is_streamed:
                     raise BadField("stream", "a batch is no place to stream into", "leave stream away")
                 record.id, record.dialect = new_id("batch-"), dialect.name
-                results = await self.service.results(ask, self._principal(batch), record)
+                results = await self.service.results(ask, who, record)
                 envelope = Envelope(record.id, ask.model or record.model, int(self.store.now()))
                 return dialect.teller(known, envelope).whole(results)
             except Draining:

@@ -202,10 +202,10 @@ class Detached:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=SHUTDOWN_S)
-            try:
-                await asyncio.to_thread(self.progress.release)
-            except BethinkError as error:
-                logging.getLogger("bethink").warning("unfinished answers are taken up later: %s", error)
+        try:
+            await asyncio.to_thread(self.progress.release)
+        except BethinkError as error:
+            logging.getLogger("bethink").warning("unfinished answers are taken up later: %s", error)
 
     def _forget(self, node_id: str) -> None:
         self._answers.pop(node_id, None)

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from bethink.errors import BethinkError, ContextFull
 from bethink.model import Model
-from bethink.server.limits import read_limited
+from bethink.server.limits import beside, read_limited
 from bethink.server.record import Record
 from bethink.server.running.service import Service, error_response, json_response
 from bethink.server.wire.anthropic.messages import Messages
@@ -32,7 +32,7 @@ async def count_tokens(http: Http) -> Response:
     service = Service.of(http)
     record = Record.of(http)
     try:
-        ask = read_count(await read_limited(http, service.limits))
+        ask = await beside(read_count, await read_limited(http, service.limits))
         answering = service.begin(ask, record)
         async with service.pool.hold(answering.model) as model:
             request = ask.request

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pydantic_core
@@ -19,9 +20,10 @@ from bethink.errors import BethinkError
 from bethink.server.accounts import Principal
 from bethink.server.asking.asks import BadField
 from bethink.server.asking.bodies import Strict, read_body
-from bethink.server.limits import read_limited
+from bethink.server.limits import beside, read_limited
 from bethink.server.record import Record
 from bethink.server.running.cards import Card
+from bethink.server.running.keeping import allowed_keep
 from bethink.server.running.pool import Loaded
 from bethink.server.running.service import Service, json_response
 from bethink.server.wire.ollama.words import ollama_error, seconds_of
@@ -51,7 +53,7 @@ async def list_tags(http: Http) -> Response:
 async def show(http: Http) -> Response:
     service = Service.of(http)
     try:
-        body = read_body(ShowBody, await read_limited(http, service.limits))
+        body = await beside(partial(read_body, ShowBody), await read_limited(http, service.limits))
         who = Record.of(http).asker
         name = service.pool.resolve(body.model or body.name, who.may_use)
         who.require_model(name)
@@ -96,7 +98,7 @@ def loading(field: str, ask: Callable[[Http], Awaitable[Response]]) -> Callable[
         service = Service.of(http)
         try:
             body = await read_limited(http, service.limits)
-            given = _object(body)
+            given = await beside(_object, body)
             if given is None or given.get(field) or given.get("suffix") or not isinstance(given.get("model"), str):
                 return await ask(Http(http.scope, _again(body, http.receive)))
             return await _load(service, Record.of(http).asker, given)
@@ -114,7 +116,7 @@ async def _load(service: Service, who: Principal, given: dict[str, Any]) -> Resp
     who.require_model(name)
     keep = given.get("keep_alive")
     keep_s = seconds_of(keep if isinstance(keep, str | int | float) else None)
-    reason = "load"
+    reason, notes = "load", tuple[str, ...]()
     if keep_s == 0:
         reason = "unload"
         who.require("admin")
@@ -122,9 +124,12 @@ async def _load(service: Service, who: Principal, given: dict[str, Any]) -> Resp
             raise BadField("keep_alive", f"{name} is kept in memory by who runs this server", "leave keep_alive away")
         await service.pool.unload(name)
     else:
-        async with service.pool.hold(name, keep_s=keep_s):
+        keep_s, notes = allowed_keep(keep_s, who)
+        async with service.pool.hold(name, keep_s=keep_s, may_shorten=who.has("admin")):
             pass
-    said = {"model": asked, "created_at": _iso(datetime.now(UTC)), "done": True, "done_reason": reason}
+    said: dict[str, Any] = {"model": asked, "created_at": _iso(datetime.now(UTC)), "done": True, "done_reason": reason}
+    if notes:
+        said["bethink"] = {"notes": list(notes)}
     content: dict[str, Any] = {"response": ""} if "messages" not in given else {"message": _NOTHING}
     return json_response(said | content)
 

@@ -17,7 +17,8 @@ from bethink.server.accounts import LOCAL, Accounts, FairQueue, Pass, Principal,
 from bethink.server.limits import Limits
 from bethink.server.record import added
 from bethink.server.running.answering import Answering
-from bethink.server.running.estimating import estimated_tokens, possible_paths
+from bethink.server.running.estimating import Estimate
+from bethink.thinking.calibration import Calibration
 
 
 @dataclass(slots=True)
@@ -38,13 +39,13 @@ class Admission:
         return LOCAL if self.accounts is None else self.accounts.local()
 
     @contextlib.asynccontextmanager
-    async def turn(self, answering: Answering) -> AsyncGenerator[Pending]:
-        """The right to run, once it is this request's turn.
+    async def turn(self, answering: Answering, calibration: Calibration | None = None) -> AsyncGenerator[Pending]:
+        """The right to run, once it is this request's turn. `calibration` is its model's, where that is known.
 
         Raises: LimitReached, Overloaded, ModelNotAllowed, Unauthorized.
         """
         who, name = answering.principal, answering.model
-        ticket = await self._ticket(answering)
+        ticket = await self._ticket(answering, calibration)
         try:
             queue = self._queues.get(name)
             if queue is None:
@@ -58,19 +59,20 @@ class Admission:
             if ticket is not None:
                 ticket.release()
 
-    async def _ticket(self, answering: Answering) -> Ticket | None:
+    async def _ticket(self, answering: Answering, calibration: Calibration | None) -> Ticket | None:
         """Where the paths are not the client's to choose, as many as the limits have room for."""
         if self.accounts is None:
             answering.principal.require_model(answering.model)
             return None
-        *more, fewest = possible_paths(answering.ask.request)
+        ask = answering.ask
+        estimate = Estimate(ask.request, calibration)
+        *more, fewest = estimate.possible_paths
         for paths in more:
             with contextlib.suppress(LimitReached):
-                return await self._admitted(self.accounts, answering, paths)
-        return await self._admitted(self.accounts, answering, fewest)
+                return await self._admitted(self.accounts, answering, paths, ask.n * estimate.tokens(paths))
+        return await self._admitted(self.accounts, answering, fewest, ask.n * estimate.tokens(fewest))
 
-    async def _admitted(self, accounts: Accounts, answering: Answering, paths: int) -> Ticket:
-        tokens = answering.ask.n * estimated_tokens(answering.ask.request, paths)
+    async def _admitted(self, accounts: Accounts, answering: Answering, paths: int, tokens: int) -> Ticket:
         ticket = await accounts.admit(answering.principal, answering.model, tokens)
         answering.most_paths = paths
         return ticket

@@ -20,7 +20,7 @@ from bethink.run import Run
 from bethink.server.accounts.values import Principal
 from bethink.server.asking.asks import Ask
 from bethink.server.record import Record
-from bethink.server.running.estimating import held_to, n_chars_of
+from bethink.server.running.estimating import Estimate, n_chars_of
 from bethink.server.saying.telling import Answer as AnswerText
 from bethink.server.saying.telling import Part, Story, Thought
 from bethink.types import Completion, Request, Result, Usage
@@ -38,16 +38,19 @@ AnyRun = Run | CompletionRun
 @dataclass(slots=True, eq=False)
 class Answering:
     """One request under way. `id` is what clients call it by; `model` a resolved name; `runs` has one entry a choice,
-    once they run. `is_low`: it waits until nobody else does (a batch)."""
+    once they run. `is_low`: it waits until nobody else does (a batch). `notes` are what of it is not honoured."""
 
     ask: Ask
     model: str
     principal: Principal
     record: Record
     is_low: bool = False
+    notes: tuple[str, ...] = ()
     created: int = field(default_factory=lambda: int(time.time()))
     runs: list[AnyRun] = field(default_factory=list[AnyRun])
     is_stopped: bool = False
+    is_cut_off: bool = False
+    """It was stopped because the server ends; nobody wished it."""
     wants_answer: bool = False
     most_paths: int | None = None
     """What limits have room for, where bethink chooses how many paths it takes."""
@@ -65,13 +68,19 @@ class Answering:
             if isinstance(run, Run):
                 run.answer_now()
 
+    def cut_off(self) -> None:
+        """Stop, because this server ends."""
+        self.is_cut_off = not self.is_stopped
+        self.stop()
+
     def stop(self) -> None:
         """End with what there is; whoever still waits for its turn leaves the queue."""
         self.is_stopped = True
         for run in self.runs:
             run.stop()
-        if self.waiting is not None:
-            self.waiting.cancel()
+        waiting, self.waiting = self.waiting, None
+        if waiting is not None:  # once only: afterwards it writes down that it was stopped
+            waiting.cancel()
 
     def usage(self) -> list[Usage]:
         """By choice, of finished and of unfinished runs."""
@@ -95,8 +104,10 @@ class Running:
         return tuple(self._by_id)
 
     def stop_all(self) -> None:
+        """The server ends: called again and again until they have all ended."""
         for answering in list(self._by_id.values()):
-            answering.stop()
+            if not answering.is_stopped:
+                answering.cut_off()
 
     @contextlib.contextmanager
     def listed(self, answering: Answering) -> Generator[Answering]:
@@ -131,7 +142,13 @@ async def run(answering: Answering, model: Model, tell: Tell, results: list[Resu
         else:
             await _all([follow(choice) for choice in range(ask.n)])
     finally:
-        results += [story.result for story in stories if story.result is not None]
+        results += [_told(answering, story.result) for story in stories if story.result is not None]
+
+
+def _told(answering: Answering, result: Result) -> Result:
+    """A client can tell an answer that the server cut off from one that somebody stopped."""
+    is_ours = answering.is_cut_off and result.finish_reason == "user"
+    return replace(result, finish_reason="server_stopping") if is_ours else result
 
 
 async def begun(answering: Answering, model: Model) -> list[AnyRun]:
@@ -145,7 +162,9 @@ async def begun(answering: Answering, model: Model) -> list[AnyRun]:
     if not answering.principal.logs_content:
         model = replace(model, traces=None)
 
-    request = ask.request if answering.most_paths is None else held_to(answering.most_paths, ask.request)
+    request = ask.request
+    if answering.most_paths is not None:
+        request = Estimate(request, model.calibration).held_to(answering.most_paths)
 
     def begin() -> list[AnyRun]:
         return [_begun(model, choice_of(request, n, model), waited_s) for n in range(ask.n)]

@@ -1,11 +1,12 @@
-"""About how much a request may read and sample at the most, said before its model is even loaded."""
+"""About how much a request may read and sample at the most, said before it has its turn, or even its model."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from bethink.prompt import last_question
+from bethink.thinking.calibration import Calibration
 from bethink.thinking.checks import MAX_QUESTION_CHARS, asks_for_function
 from bethink.thinking.effort import DEFAULT_ANSWER, DEFAULT_THOUGHT, efforts, is_comparable
 from bethink.thinking.spend import Spend
@@ -22,41 +23,52 @@ def n_chars_of(request: Request | Completion) -> int:
     return sum(len(message.content) + len(message.thinking or "") for message in request.messages)
 
 
-def estimated_tokens(request: Request | Completion, paths: int) -> int:
-    """Of one choice along so many paths."""
-    read = n_chars_of(request) // CHARS_A_TOKEN
-    if isinstance(request, Completion):
-        return read + request.max_tokens
-    budget = _spend(request).budget if request.budget is None else request.budget
-    thought = DEFAULT_THOUGHT if budget < 0 else budget
-    return read + paths * (request.max_tokens or thought + DEFAULT_ANSWER)
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Of one choice. `calibration` is that of a model that is in memory already."""
 
+    request: Request | Completion
+    calibration: Calibration | None = None
 
-def possible_paths(request: Request | Completion) -> Sequence[int]:
-    """Along how many paths a request may be answered, the wish first. Only where bethink chooses them itself may it be
-    fewer than wished."""
-    if isinstance(request, Completion):
-        return (1,)
-    wish = _spend(request).paths if request.paths is None else request.paths
-    if request.effort != "auto" or request.paths is not None:
-        return (wish,)
-    return [wish, *(paths for paths in (4, 2, 1) if paths < wish)]
+    def tokens(self, paths: int) -> int:
+        """The most along so many paths."""
+        request, read = self.request, n_chars_of(self.request) // CHARS_A_TOKEN
+        if isinstance(request, Completion):
+            return read + request.max_tokens
+        budget = self._spend(request).budget if request.budget is None else request.budget
+        thought = DEFAULT_THOUGHT if budget < 0 else budget
+        return read + paths * (request.max_tokens or thought + DEFAULT_ANSWER)
 
+    @property
+    def possible_paths(self) -> Sequence[int]:
+        """Along how many paths it may be answered, the wish first. Only where bethink chooses them itself may it be
+        fewer than wished."""
+        request = self.request
+        if isinstance(request, Completion):
+            return (1,)
+        wish = self._spend(request).paths if request.paths is None else request.paths
+        if request.effort != "auto" or request.paths is not None:
+            return (wish,)
+        return [wish, *(paths for paths in (8, 4, 2, 1) if paths < wish)]
 
-def held_to(paths: int, request: Request | Completion) -> Request | Completion:
-    """The request along no more than so many paths, which are one of `possible_paths`."""
-    if isinstance(request, Request) and paths < possible_paths(request)[0]:
-        return replace(request, paths=paths)
-    return request
+    def held_to(self, paths: int) -> Request | Completion:
+        """The request along no more than so many paths, which are one of those that are possible."""
+        if isinstance(self.request, Request) and paths < self.possible_paths[0]:
+            return replace(self.request, paths=paths)
+        return self.request
 
-
-def _spend(request: Request) -> Spend:
-    """As it is shipped: what was calibrated is known only once a model is loaded, and differs little."""
-    compared = _is_compared(request)
-    if request.effort == "auto":
-        return efforts()["auto-comparable" if compared else "auto-native"]
-    spend = efforts()[request.effort]
-    return spend if compared else Spend(spend.budget, 1)
+    def _spend(self, request: Request) -> Spend:
+        """As it is shipped or as it was measured, whichever is more."""
+        is_compared = _is_compared(request)
+        auto = "auto-comparable" if is_compared else "auto-native"
+        spend = efforts()[auto if request.effort == "auto" else request.effort]
+        if not is_compared:
+            return Spend(spend.budget, 1)
+        if self.calibration is None:
+            return spend
+        measured = self.calibration.efforts[request.effort].spend
+        is_unbounded = min(measured.budget, spend.budget) < 0
+        return Spend(-1 if is_unbounded else max(measured.budget, spend.budget), max(measured.paths, spend.paths))
 
 
 def _is_compared(request: Request) -> bool:

@@ -123,14 +123,16 @@ class Pool:
         self.on_change(name, "loaded")
 
     @contextlib.asynccontextmanager
-    async def hold(self, name: str, *, keep_s: float | None = None) -> AsyncGenerator[Model]:
+    async def hold(self, name: str, *, keep_s: float | None = None, may_shorten: bool = True) -> AsyncGenerator[Model]:
         """The model of that (resolved) name, loaded while it is held, and for `keep_s` afterwards where that is wished
-        (infinite: until its memory is needed) and the operator did not say otherwise.
+        (infinite: until its memory is needed) and the operator did not say otherwise. Without `may_shorten` it stays at
+        least as long as it would have.
 
         Raises: StoreError, EngineError, Overloaded.
         """
         entry = await self._entry(name)
-        if keep_s is not None and name not in self.kept:
+        is_longer = keep_s is not None and entry.keep_s is not None and keep_s > entry.keep_s
+        if keep_s is not None and name not in self.kept and (may_shorten or is_longer):
             entry.keep_s = None if math.isinf(keep_s) else keep_s
         try:
             yield entry.model
@@ -221,10 +223,9 @@ class Pool:
         return await self.unload(min(idle)[1]) if idle else False
 
     def _refuse_for_now(self, name: str, error: DoesNotFit) -> None:
-        """Raises: Overloaded: it may fit once others are idle."""
+        """Raises: Overloaded: it may fit once others are idle. Which ones is not everybody's business."""
         if self._loaded:
-            busy = ", ".join(self._loaded)
-            message = f"{name} does not fit into memory beside {busy}, which is at work"
+            message = f"{name} does not fit into memory beside what is at work"
             raise Overloaded(message, "try again when it is idle", retry_after_s=10.0) from error
 
     def _died(self, name: str, entry: Loaded, error: EngineClosed) -> None:

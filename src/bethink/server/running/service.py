@@ -24,12 +24,13 @@ from bethink.errors import BethinkError, Delayed, Unauthorized
 from bethink.model import Model
 from bethink.run import Run
 from bethink.server.accounts import Principal
-from bethink.server.asking.asks import OWNER, Ask, BadField, Dialect, Envelope, Teller
-from bethink.server.limits import ClientGone, Limits, read_limited
+from bethink.server.asking.asks import MAY_WRITE, OWNER, Ask, BadField, Dialect, Envelope, Teller
+from bethink.server.limits import ClientGone, Limits, beside, read_limited
 from bethink.server.listening import Stopping
 from bethink.server.record import Record, new_id
 from bethink.server.running.admission import Admission
 from bethink.server.running.answering import Answering, Running, Tell, begun, run
+from bethink.server.running.keeping import allowed_keep
 from bethink.server.running.outbox import Outbox
 from bethink.server.running.pool import ModelBroken, Pool
 from bethink.server.saying.telling import Part
@@ -83,10 +84,12 @@ class Service:
         record = Record.of(http)
         record.id, record.dialect = new_id(prefix), dialect.name
         OWNER.set(record.asker.workspace_id)
+        MAY_WRITE.set(record.asker.logs_content)
         try:
-            ask, known = dialect.read(await read_limited(http, self.limits))
+            ask, known = await beside(dialect.read, await read_limited(http, self.limits))
             answering = self.begin(ask, record)
-            teller = dialect.teller(known, Envelope(record.id, ask.model or answering.model, answering.created))
+            name = ask.model or answering.model
+            teller = dialect.teller(known, Envelope(record.id, name, answering.created, answering.notes))
             record.is_streamed = ask.is_streamed
             if ask.is_streamed:
                 return await self._stream(answering, dialect, teller)
@@ -108,7 +111,8 @@ class Service:
             refuse_commands(ask.request)
         record.model = self.pool.resolve(ask.model, who.may_use)
         who.require_model(record.model)
-        return Answering(ask, record.model, who, record, is_low=is_low)
+        keep_s, notes = allowed_keep(ask.keep_s, who)
+        return Answering(replace(ask, keep_s=keep_s), record.model, who, record, is_low=is_low, notes=notes)
 
     def start(self, answering: Answering, tell: Tell, end: End = lambda _results: None) -> asyncio.Task[list[Result]]:
         """Run it in a task of its own, which ends when it is settled, whoever still waits for it; then `end` it.
@@ -155,7 +159,9 @@ class Service:
     async def _held(self, answering: Answering) -> AsyncGenerator[Model]:
         """The model, in this request's turn; settled when it is let go, whatever happened."""
         answering.waiting = asyncio.current_task()
-        async with self.admission.turn(answering) as pending, self._model(answering) as model:
+        loaded = self.pool.loaded.get(answering.model)
+        calibration = None if loaded is None else loaded.model.calibration
+        async with self.admission.turn(answering, calibration) as pending, self._model(answering) as model:
             answering.waiting = None
             failure: BaseException | None = None
             try:
@@ -168,7 +174,8 @@ class Service:
                 self.on_settled(answering.record)
 
     def _model(self, answering: Answering) -> contextlib.AbstractAsyncContextManager[Model]:
-        return self.pool.hold(answering.model, keep_s=answering.ask.keep_s)
+        may_shorten = answering.principal.has("admin")
+        return self.pool.hold(answering.model, keep_s=answering.ask.keep_s, may_shorten=may_shorten)
 
     def _forget(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)

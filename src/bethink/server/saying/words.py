@@ -6,7 +6,7 @@ from typing import Any
 
 from bethink.types import Result, TokenLogprob
 
-CUT = frozenset({"length", "deadline", "loop", "user"})
+CUT = frozenset({"length", "deadline", "loop", "user", "server_stopping"})
 """Why an answer ended in its middle. Dialects have one word for it, `length`; which of them it was stands under
 `bethink`."""
 IMPOSSIBLE = -9999.0

@@ -7,9 +7,11 @@ import time
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from bethink.engine.scripted import Fault, Line, Said, ScriptedEngine
 from bethink.server.conversations.progress import Progress
+from bethink.server.conversations.tables import runs
 from bethink.server.conversations.values import Pending
 from tests.unit.server.conversations.conftest import CLOSED, SIMPLE, Serve, make_model, until
 
@@ -217,6 +219,35 @@ async def test_a_question_cannot_follow_an_answer_that_is_not_there_yet(serve: S
         response = await client.http.post(f"/api/conversations/{conversation}/ask", json=body)
         assert (response.status_code, response.json()["error"]["code"]) == (409, "still_answering")
         await client.post(f"/api/nodes/{open_node}/stop")
+
+
+async def test_an_answer_that_is_stopped_again_and_again_before_its_turn_is_let_go(serve: Serve) -> None:
+    async with serve(make_model(SLOW, token_delay_s=0.005)) as client:
+        client.page.service.admission.parallel = 1
+        first = (await client.ask(await client.new(), "What is 2 + 2?", paths=1))["assistant"]["id"]
+        await until(lambda: client.page.detached.find(first).log.last > 3)
+        conversation = await client.new()
+        second = (await client.ask(conversation, "What is 2 + 2?", paths=1))["assistant"]["id"]
+        answer = client.page.detached.find(second)
+        await until(lambda: answer.answering is not None and answer.answering.waiting is not None)
+        for _ in range(10):
+            answer.stop()
+            await asyncio.sleep(0)
+        async with asyncio.timeout(5):
+            shown = await client.watch(second)
+        assert shown.last is not None
+        assert shown.last["type"] == "finished"
+        assert (await client.node(conversation, second))["status"] == "stopped"
+        with client.page.conversations.reading() as db:
+            assert [*db.execute(select(runs.c.node_id)).scalars()] == [first]
+        await client.post(f"/api/nodes/{first}/stop")
+        await client.watch(first)
+        await until(lambda: not client.page.detached.n_running)
+        with client.page.conversations.reading() as db:
+            assert not db.execute(select(runs.c.node_id)).all()
+        (queue,) = client.page.service.admission.queues.values()
+        assert (queue.n_running, queue.n_waiting) == (0, 0)
+        assert [entry.n_held for entry in client.page.service.pool.loaded.values()] == [0]
 
 
 async def test_a_conversation_that_is_deleted_takes_its_running_answer_with_it(serve: Serve) -> None:

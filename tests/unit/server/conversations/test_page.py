@@ -161,6 +161,13 @@ NODE: dict[str, Any] = {"id": "a", "parent": None, "role": "user", "content": "x
         {"format": 1, "messages": [{"role": "assistant", "content": "out of nowhere"}]},
         {"format": "bethink-conversation-1", "nodes": [NODE | {"result": {"model": "x"}}]},
         {"format": "bethink-conversation-1", "nodes": [NODE | {"error": {"code": 1}}]},
+        *(
+            {
+                "format": "bethink-conversation-1",
+                "nodes": [NODE, {"id": "b", "parent": "a", "role": "assistant", "content": "y", "result": result}],
+            }
+            for result in ({"model": "x"}, {"model": {"name": 7}}, "x")
+        ),
     ],
 )
 async def test_what_is_no_conversation_is_not_imported(serve: Serve, body: Any) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from bethink.config import Settings
 from bethink.server.accounts import Accounts
-from bethink.server.accounts.values import DEFAULT_WORKSPACE
+from bethink.server.accounts.values import DEFAULT_WORKSPACE, LOCAL_WORKSPACE
 from bethink.server.app import Surroundings, create_app
 from bethink.server.door.keys import Keys
 from bethink.server.page.page import Page
@@ -220,3 +220,64 @@ async def test_keys_are_no_business_of_others_and_nonsense_is_refused(company: C
         await ada.http.get("/api/usage", params={"since": "yesterday"}),
     ]
     assert [response.status_code for response in refused] == [403, 403, 403, 400, 409, 404, 400, 400]
+
+
+async def test_whoever_may_not_ask_a_model_asks_it_again_as_little(company: Company) -> None:
+    company.keys["wide"] = company.accounts.directory.create_key("wide", user="eve").secret
+    company.keys["narrow"] = company.accounts.directory.create_key("narrow", user="eve", models=("other",)).secret
+    wide, narrow = await company.logged_in("wide"), await company.logged_in("narrow")
+    conversation = await wide.new()
+    node = await wide.answer(conversation, "What is 2 + 2?", paths=1, model="scripted")
+    company.page.service.pool.default = "other"
+    company.page.service.pool.known = lambda: ("scripted", "other")
+    again = f"/api/conversations/{conversation}/nodes/{node['id']}/again"
+    refused = await narrow.http.post(again, json={})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "model_not_allowed")
+    found = await wide.get(f"/api/conversations/{conversation}")
+    assert len(found["nodes"]) == 2
+
+
+@pytest.mark.parametrize("logs_content", [False, True])
+async def test_on_ones_own_machine_traces_are_kept_as_its_workspace_says(tmp_path: Path, logs_content: bool) -> None:
+    with Accounts.open(None, tmp_path) as accounts:
+        accounts.directory.change_workspace(LOCAL_WORKSPACE, logs_content=logs_content)
+        accounts.refresh()
+        model = make_model()
+        model.traces = tmp_path / "traces"
+        pool = Pool(load=lambda _: model, known=lambda: ("scripted",), default="scripted")
+        service = Service(pool, Admission(accounts))
+        page = Page.of(service, accounts.engine, Settings(tmp_path))
+        app = create_app(service, Surroundings(keys=Keys(accounts, False, page.sessions)), page)
+        transport = httpx.ASGITransport(app)
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http,
+        ):
+            client = Client(http, page)
+            await client.answer(await client.new(), "What is 2 + 2?", paths=1)
+        assert len(list((tmp_path / "traces").glob("*"))) == int(logs_content)
+
+
+async def test_a_key_hears_only_of_models_that_it_may_use(company: Company) -> None:
+    company.keys["narrow"] = company.accounts.directory.create_key("narrow", models=("smollm2:*",)).secret
+    narrow, bob = await company.logged_in("narrow"), await company.logged_in("bob")
+    listed = [model["name"] for model in (await narrow.get("/api/models"))["models"]]
+    assert listed
+    assert all(name.startswith("smollm2:") for name in listed)
+    assert len((await bob.get("/api/models"))["models"]) > len(listed)
+    me = await narrow.get("/api/me")
+    assert (me["default_model"], me["models"]) == ("", [])
+    assert (await bob.get("/api/me"))["default_model"] == "scripted"
+
+
+async def test_a_key_that_may_not_ask_asks_nothing_on_the_page(company: Company) -> None:
+    directory = company.accounts.directory
+    company.keys["asks"] = directory.create_key("asks", user="eve").secret
+    company.keys["batches"] = directory.create_key("batches", user="eve", scopes=frozenset({"batches"})).secret
+    asks, batches = await company.logged_in("asks"), await company.logged_in("batches")
+    conversation = await asks.new()
+    node = await asks.answer(conversation, "What is 2 + 2?", paths=1)
+    one = f"/api/conversations/{conversation}"
+    for path, body in ((f"{one}/ask", {"content": "x"}), (f"{one}/nodes/{node['id']}/again", {})):
+        refused = await batches.http.post(path, json=body)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (403, "scope_missing")

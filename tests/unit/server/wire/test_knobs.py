@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import threading
 from typing import Any
 
 import pytest
 
 from bethink.server.asking.asks import BadField
+from bethink.server.limits import beside
 from bethink.server.wire.openai.chat import Chat
 from bethink.types import Request
+from tests.unit.server.wire.served import serving
 
 
 def read(**knobs: Any) -> Request:
@@ -151,3 +154,71 @@ def test_programs_in_a_vote_are_ours_to_ask_for_and_not_more_than_there_are_path
     assert read(bethink={"paths": 8}).programs is None
     with pytest.raises(BadField, match="programs"):
         read(bethink={"programs": 256})
+
+
+def test_a_huge_value_is_refused_without_being_said_again() -> None:
+    huge = ["x" * 100_000] * 50
+    for wrong in (huge, {"a": huge}, "y" * 10**6, [[[[[[huge]]]]]], list(range(100_000))):
+        with pytest.raises(BadField) as refused:
+            read(max_tokens=wrong)
+        assert len(str(refused.value)) < 300
+    with pytest.raises(BadField, match="'seven'"):
+        read(max_tokens="seven")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("messages", [{"role": "user", "content": "x"}] * 20_001),
+        ("tools", [{"type": "function", "function": {"name": "f"}}] * 4097),
+        ("stop", ["x"] * 4097),
+    ],
+)
+def test_lists_have_an_end(field: str, value: list[Any]) -> None:
+    with pytest.raises(BadField) as refused:
+        read(**{field: value})
+    assert refused.value.field == field
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("size", [100, 10**6])
+async def test_a_large_body_is_read_beside_the_event_loop(size: int) -> None:
+    threads = list[int]()
+
+    def seen(body: bytes) -> int:
+        threads.append(threading.get_ident())
+        return len(body)
+
+    assert await beside(seen, b"x" * size) == size
+    assert (threads == [threading.get_ident()]) == (size == 100)
+
+
+@pytest.mark.anyio
+async def test_a_large_body_is_answered_as_a_small_one() -> None:
+    async with serving() as served:
+        body = {"messages": [{"role": "user", "content": "x " * 200_000}], "max_tokens": "seven"}
+        told = await served.post("/v1/chat/completions", body, status=400)
+    assert told["error"]["param"] == "max_tokens"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("path", "body", "more"),
+    [
+        ("/v1/chat/completions", {"messages": [{"role": "user", "content": "x"}]}, ("n", "stop", "tools")),
+        ("/v1/responses", {"input": "x"}, ("tools", "store")),
+        ("/v1/messages", {"messages": [{"role": "user", "content": "x"}], "max_tokens": 50}, ("system", "tools")),
+        ("/api/chat", {"messages": [{"role": "user", "content": "x"}]}, ("options", "format", "keep_alive")),
+        ("/api/generate", {"prompt": "x"}, ("options", "format", "system", "suffix")),
+    ],
+)
+async def test_null_is_the_default_in_every_dialect(path: str, body: dict[str, Any], more: tuple[str, ...]) -> None:
+    nulls = dict.fromkeys(("model", "stream", "bethink", "reasoning", "thinking", "think", *more))
+    inner = {"bethink": {"events": None, "budget": None}, "reasoning": {"exclude": None, "effort": None}}
+    async with serving() as served:
+        for given in (nulls, nulls | inner):
+            answer = await served.client.post(path, json=body | given)
+            assert answer.status_code == 200, answer.text
+            is_lines = path.startswith("/api")
+            assert answer.headers["content-type"] == ("application/x-ndjson" if is_lines else "application/json")
+        assert (await served.client.post(path, json=body | {"bethink": {"paths": "null"}})).status_code == 400

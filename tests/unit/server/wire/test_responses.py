@@ -163,7 +163,60 @@ def test_the_oldest_response_makes_room(tmp_path: Path, is_on_disk: bool) -> Non
         with pytest.raises(NoSuchResponse):
             store.find(name(n), "")
     assert [store.find(name(n), "").messages[0].content for n in range(2, 5)] == ["2", "3", "4"]
-    assert not is_on_disk or len(list((tmp_path / "responses").iterdir())) == 3
+    assert not is_on_disk or len(list((tmp_path / "responses").glob("*/*"))) == 3
+
+
+@pytest.mark.parametrize("is_on_disk", [False, True], ids=["memory", "disk"])
+def test_what_one_owner_keeps_is_bounded_in_bytes_and_pushes_out_nobody_elses(tmp_path: Path, is_on_disk: bool) -> None:
+    store = ResponseStore(tmp_path if is_on_disk else None, most=3, most_bytes=5000)
+    store.keep(name(1), kept("theirs"))
+    for n in range(2, 12):
+        store.keep(name(n), kept("ours", "x" * 2000))
+    assert store.find(name(1), "theirs")
+    assert [n for n in range(2, 12) if is_there(store, name(n), "ours")] == [10, 11]
+    store.keep(name(20), kept("ours", "x" * 10_000))
+    assert not is_there(store, name(20), "ours")
+    if is_on_disk:
+        again = ResponseStore(tmp_path, most=1)
+        again.keep(name(30), kept("ours"))
+        assert is_there(again, name(1), "theirs")
+
+
+def is_there(store: ResponseStore, response_id: str, owner: str) -> bool:
+    try:
+        return bool(store.find(response_id, owner))
+    except NoSuchResponse:
+        return False
+
+
+def test_files_are_for_nobody_elses_eyes(tmp_path: Path) -> None:
+    folder = tmp_path / "responses"
+    folder.mkdir(mode=0o755)
+    ResponseStore(folder).keep(name(1), kept())
+    (file,) = folder.glob("*/*")
+    assert [path.stat().st_mode & 0o777 for path in (folder, file.parent, file)] == [0o700, 0o700, 0o600]
+
+
+def test_what_may_not_be_written_down_stands_in_memory_and_leaves_no_file(tmp_path: Path) -> None:
+    (tmp_path / f"{name(9)}.json").write_text("{}")
+    store = ResponseStore(tmp_path)
+    store.keep(name(1), kept("ours"))
+    store.keep(name(2), kept("theirs"))
+    store.keep(name(3), kept("ours"), may_write=False)
+    assert (is_there(store, name(1), "ours"), is_there(store, name(3), "ours")) == (False, True)
+    assert is_there(store, name(2), "theirs")
+    assert len(list(tmp_path.glob("**/*.json"))) == 1
+    store.delete(name(3), "ours")
+    assert not is_there(store, name(3), "ours")
+
+
+async def test_a_workspace_that_logs_nothing_leaves_no_response_on_the_disk(tmp_path: Path) -> None:
+    async with serving(home=tmp_path) as served:
+        told = await served.post("/v1/responses", {"input": "2 and 2?"})
+        assert (await served.client.get(f"/v1/responses/{told['id']}")).status_code == 200
+        assert not list(tmp_path.glob("responses/**/*.json"))
+        unstored = await served.post("/v1/responses", {"input": "2 and 2?", "store": False})
+        assert (await served.client.get(f"/v1/responses/{unstored['id']}")).status_code == 404
 
 
 def test_a_response_outlives_its_server(tmp_path: Path) -> None:
@@ -192,6 +245,9 @@ def test_an_id_that_is_none_reaches_no_file(tmp_path: Path, hostile: str) -> Non
 
 
 def test_a_broken_file_is_a_response_that_is_not_there(tmp_path: Path) -> None:
-    (tmp_path / f"{name(1)}.json").write_text('{"owner": ""')
+    store = ResponseStore(tmp_path)
+    store.keep(name(1), kept())
+    (file,) = tmp_path.glob("*/*.json")
+    file.write_text('{"owner": ""')
     with pytest.raises(NoSuchResponse):
-        ResponseStore(tmp_path).find(name(1), "")
+        store.find(name(1), "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TypeVar
 
 from pydantic import BaseModel
@@ -12,7 +13,7 @@ from starlette.responses import Response
 from bethink.errors import BethinkError
 from bethink.server.asking.bodies import read_body
 from bethink.server.conversations.records import error_record
-from bethink.server.limits import read_limited
+from bethink.server.limits import beside, read_limited
 from bethink.server.page.page import Page
 from bethink.server.record import Record
 from bethink.server.running.service import error_headers, json_response
@@ -44,4 +45,5 @@ async def body_of(http: Http, model: type[Body]) -> Body:
 
     Raises: UsageError, BadField, BodyTooLarge, BodyTooSlow.
     """
-    return read_body(model, await read_limited(http, page_of(http).service.limits) or b"{}")
+    body = await read_limited(http, page_of(http).service.limits)
+    return await beside(partial(read_body, model), body or b"{}")

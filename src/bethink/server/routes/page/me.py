@@ -16,7 +16,9 @@ from bethink.server.running.service import json_response
 
 async def show_me(http: Http) -> Response:
     person, pool = person_of(http), page_of(http).service.pool
-    known = [name for name in await asyncio.to_thread(pool.known) if Record.of(http).asker.may_use(name)]
+    may_use = Record.of(http).asker.may_use
+    known = [name for name in await asyncio.to_thread(pool.known) if may_use(name)]
+    default = pool.default if may_use(pool.default) else next(iter(known), "")
     return json_response(
         {
             "user": person.name,
@@ -24,7 +26,7 @@ async def show_me(http: Http) -> Response:
             "is_local": person.is_local,
             "is_admin": person.is_admin,
             "version": __version__,
-            "default_model": pool.default,
+            "default_model": default,
             "models": [{"name": name, "is_loaded": name in pool.loaded} for name in known],
         }
     )

@@ -36,7 +36,8 @@ class PullBody(Strict):
 async def list_models(http: Http) -> Response:
     page = page_of(http)
     rows = await asyncio.to_thread(listed, Store(page.settings.home), list(page.service.pool.loaded))
-    return json_response({"models": rows})
+    may_use = Record.of(http).asker.may_use
+    return json_response({"models": [row for row in rows if may_use(row["name"])]})
 
 
 async def pull_model(http: Http) -> Response:

@@ -64,13 +64,15 @@ async def ask(http: Http) -> Response:
 
 async def ask_again(http: Http) -> Response:
     body = await body_of(http, AgainBody)
-    page, owner = page_of(http), person_of(http).owner
-    page.detached.runs.check(body.settings.model or "", Record.of(http).asker)
+    page, owner, node_id = page_of(http), person_of(http).owner, str(http.path_params["node"])
+    before = (await asyncio.to_thread(page.conversations.find, owner, node_id)).settings
+    settings = body.settings if before is None else before.changed_by(body.settings)
+    page.detached.runs.check(settings.model or "", Record.of(http).asker)
     pending = await asyncio.to_thread(
         page.conversations.again,
         owner,
         str(http.path_params["id"]),
-        str(http.path_params["node"]),
+        node_id,
         body.settings,
         seed=_seed(body.settings),
         key_id=Record.of(http).asker.key_id,

@@ -12,7 +12,7 @@ import pydantic_core
 from pydantic import Field
 
 from bethink.server.asking.asks import Ask, BadField
-from bethink.server.asking.bodies import Listed, Strict, read_body
+from bethink.server.asking.bodies import Listed, Strict, Turns, read_body
 from bethink.server.asking.drawing import TopK, TopP
 from bethink.server.asking.history import ending
 from bethink.server.asking.knobs import EFFORT_OF, Knobs, Level, Wish, refuse_inline, thinking_of
@@ -113,7 +113,7 @@ class CountBody(Knobs):
     """What a request and the counting of its tokens have in common."""
 
     model: str = ""
-    messages: Annotated[list[Turn], Field(min_length=1, fail_fast=True)]
+    messages: Turns[Turn]
     system: str | Listed[TextBlock] | None = None
     tools: Listed[ToolSpec] | None = None
     tool_choice: ToolChoice | None = None

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import pydantic_core
-from pydantic import Field
 
 from bethink.errors import BethinkError
 from bethink.server.asking.asks import Ask, BadField, Envelope
-from bethink.server.asking.bodies import Listed, Strict, read_body, split_thought
+from bethink.server.asking.bodies import Listed, Strict, Turns, read_body, split_thought
 from bethink.server.asking.history import ending
 from bethink.server.asking.knobs import refuse_inline, shows_thought, thinking_of
 from bethink.server.asking.tools import Function, Name, call, tool, tools_of
@@ -26,7 +25,6 @@ from bethink.server.wire.ollama.words import (
     LineTeller,
     OllamaBody,
     asked_of,
-    final,
     head,
     limits_of,
     line,
@@ -65,7 +63,7 @@ class ToolSpec(Strict):
 
 
 class ChatBody(OllamaBody):
-    messages: Annotated[list[Turn], Field(min_length=1, fail_fast=True)]
+    messages: Turns[Turn]
     tools: Listed[ToolSpec] | None = None
 
 
@@ -164,7 +162,13 @@ class ChatTeller(LineTeller):
     def end(self, results: Sequence[Result]) -> Iterable[bytes]:
         yield from self._called()
         for result in results:
-            yield line({**head(self.envelope), "message": {"role": "assistant", "content": ""}, **final(result)})
+            yield line(
+                {
+                    **head(self.envelope),
+                    "message": {"role": "assistant", "content": ""},
+                    **self.final(result),
+                }
+            )
 
     def whole(self, results: Sequence[Result]) -> Mapping[str, Any]:
         result = results[0]
@@ -173,7 +177,12 @@ class ChatTeller(LineTeller):
             message["thinking"] = result.thinking
         if result.tool_calls:
             message["tool_calls"] = [_call(n, c.id, c.name, c.arguments) for n, c in enumerate(result.tool_calls)]
-        return {**head(self.envelope), "message": message, **self.told(result.logprobs), **final(result)}
+        return {
+            **head(self.envelope),
+            "message": message,
+            **self.told(result.logprobs),
+            **self.final(result),
+        }
 
 
 def _call(index: int, call_id: str, name: str, arguments: str) -> dict[str, Any]:

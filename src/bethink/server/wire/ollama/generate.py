@@ -21,7 +21,6 @@ from bethink.server.wire.ollama.words import (
     LineTeller,
     OllamaBody,
     asked_of,
-    final,
     head,
     limits_of,
     line,
@@ -106,11 +105,11 @@ class GenerateTeller(LineTeller):
 
     def end(self, results: Sequence[Result]) -> Iterable[bytes]:
         for result in results:
-            yield line({**head(self.envelope), "response": "", **final(result)})
+            yield line({**head(self.envelope), "response": "", **self.final(result)})
 
     def whole(self, results: Sequence[Result]) -> Mapping[str, Any]:
         result = results[0]
         said: dict[str, Any] = {"response": result.answer}
         if self.shows_thought and result.thinking:
             said["thinking"] = result.thinking
-        return {**head(self.envelope), **said, **self.told(result.logprobs), **final(result)}
+        return {**head(self.envelope), **said, **self.told(result.logprobs), **self.final(result)}

@@ -114,6 +114,11 @@ class LineTeller:
     def fail(self, error: BethinkError) -> Iterable[bytes]:
         yield line(ollama_error(error))
 
+    def final(self, result: Result) -> dict[str, Any]:
+        """The end of an answer, and what was not honoured."""
+        said, notes = final(result), self.envelope.notes
+        return said | {"bethink": {**said["bethink"], "notes": list(notes)}} if notes else said
+
     def told(self, tokens: tuple[TokenLogprob, ...]) -> dict[str, Any]:
         """The logprobs, where they are wished."""
         return {"logprobs": [logprob(token) for token in tokens]} if self.body.logprobs else {}

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from bethink.errors import BethinkError
 from bethink.server.asking.asks import MAX_CHOICES, Ask, BadField, Envelope, sse
-from bethink.server.asking.bodies import Listed, Strict, one_of, read_body, split_thought
+from bethink.server.asking.bodies import Listed, Strict, Turns, one_of, read_body, split_thought
 from bethink.server.asking.drawing import MAX_TOP_LOGPROBS, Draws, drawing_of, wanted_logprobs
 from bethink.server.asking.history import ending
 from bethink.server.asking.knobs import Knobs, shows_thought, thinking_of
@@ -103,7 +103,7 @@ class ChosenTool(Strict):
 
 class ChatBody(Knobs, Draws):
     model: str = ""
-    messages: Annotated[list[ChatMessage], Field(min_length=1, fail_fast=True)]
+    messages: Turns[ChatMessage]
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     max_tokens: Annotated[int, Field(ge=1)] | None = None

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from bethink.errors import BethinkError
 from bethink.server.asking.asks import MAX_CHOICES, Ask, BadField, Envelope, sse
-from bethink.server.asking.bodies import Listed, Strict, read_body
+from bethink.server.asking.bodies import Ids, Listed, Strict, read_body
 from bethink.server.asking.drawing import Draws, drawing_of
 from bethink.server.saying.telling import Answer, Part
 from bethink.server.saying.words import IMPOSSIBLE, finish_reason
@@ -35,7 +35,7 @@ class CompletionOurs(Strict):
 
 class CompletionBody(Draws):
     model: str = ""
-    prompt: str | Listed[str] | Listed[int] | Listed[Listed[int]]
+    prompt: str | Listed[str] | Ids[int] | Listed[Ids[int]]
     suffix: str | None = None
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     n: Annotated[int, Field(ge=1, le=MAX_CHOICES)] | None = None

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag
 
 from bethink.server.asking.asks import BadField
-from bethink.server.asking.bodies import Listed, Strict, split_thought
+from bethink.server.asking.bodies import Listed, Strict, Turns, split_thought
 from bethink.server.asking.drawing import MAX_TOP_LOGPROBS, Draws
 from bethink.server.asking.knobs import Knobs
 from bethink.server.asking.tools import Name, arguments_of
@@ -131,7 +131,7 @@ class StreamOptions(Strict):
 
 class ResponsesBody(Knobs, Draws):
     model: str = ""
-    input: str | Annotated[list[Item], Field(min_length=1, fail_fast=True)]
+    input: str | Turns[Item]
     instructions: str | None = None
     max_output_tokens: Annotated[int, Field(ge=1)] | None = None
     text: TextConfig | None = None

@@ -1,15 +1,18 @@
 """Answers that clients come back to: `previous_response_id`, and reading one again.
 
-Owns a bounded number of them, the oldest going first, in a folder or (without one) in memory. What always holds: a
-record is there whole or not at all, and nobody finds what another owner's request left.
+Owns a bounded number of them, and of bytes, for each owner: the oldest go first, and never another owner's. They stand
+in a folder where their owner's content may be written down, and in memory otherwise. What always holds: a record is
+there whole or not at all, and nobody finds what another owner's request left.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import os
 import re
 import secrets
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -21,7 +24,7 @@ from pydantic import TypeAdapter, ValidationError
 from bethink.errors import UsageError
 from bethink.types import Message
 
-MOST = 2000
+MOST, MOST_BYTES = 2000, 64 << 20
 _ID = re.compile(r"resp_[0-9a-f]{24}")
 
 
@@ -43,40 +46,62 @@ class Kept:
 _KEPT = TypeAdapter(Kept)
 
 
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """`data` None: it stands in its file."""
+
+    size: int
+    data: bytes | None
+
+
+Shelf = OrderedDict[str, _Entry]
+"""What one owner has, by id, the oldest first."""
+
+
 @dataclass(slots=True)
 class ResponseStore:
-    """`folder` is made when the first record is kept."""
+    """`folder` (None: memory only) is made when the first record is kept, with a folder in it for each owner. `most`
+    records and `most_bytes` are what one owner may have."""
 
     folder: Path | None = None
     most: int = MOST
-    _order: OrderedDict[str, Kept | None] = field(default_factory=OrderedDict[str, "Kept | None"])
-    """Oldest first; None: it stands in its file."""
+    most_bytes: int = MOST_BYTES
+    _shelves: dict[str, Shelf] = field(default_factory=dict[str, Shelf])
+    _sizes: Counter[str] = field(default_factory=Counter[str])
 
     def __post_init__(self) -> None:
         if self.folder is None or not self.folder.is_dir():
             return
-        found = list[tuple[float, str]]()
-        for path in self.folder.glob("resp_*.json"):
+        for old in self.folder.glob("resp_*.json"):  # of a time when nobody asked whether they may be written down
+            old.unlink(missing_ok=True)
+        found = list[tuple[float, str, str, int]]()
+        for path in self.folder.glob("*/resp_*.json"):
             with contextlib.suppress(OSError):  # removed by another server on the same home
-                found.append((path.stat().st_mtime, path.stem))
-        self._order.update((name, None) for _, name in sorted(found))
+                state = path.stat()
+                found.append((state.st_mtime, path.parent.name, path.stem, state.st_size))
+        for _, shelf, name, size in sorted(found):
+            self._put(shelf, name, _Entry(size, None))
 
-    def keep(self, response_id: str, kept: Kept) -> None:
-        """Raises: OSError: the folder cannot be written."""
-        if self.folder is None:
-            self._order[response_id] = kept
+    def keep(self, response_id: str, kept: Kept, *, may_write: bool = True) -> None:
+        """Without `may_write` nothing of its owner's stands on the disk afterwards, of earlier times neither.
+
+        Raises: OSError: the folder cannot be written.
+        """
+        shelf, data = _shelf_of(kept.owner), pydantic_core.to_json(asdict(kept))
+        if not may_write:
+            for name in [name for name, entry in self._shelves.get(shelf, Shelf()).items() if entry.data is None]:
+                self._forget(shelf, name)
+        if self.folder is not None and may_write:
+            _write(self.folder / shelf, response_id, data)
+            self._put(shelf, response_id, _Entry(len(data), None))
         else:
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            partial = self.folder / f".{response_id}-{secrets.token_hex(4)}.part"
-            partial.write_bytes(pydantic_core.to_json(asdict(kept)))
-            partial.replace(self.folder / f"{response_id}.json")
-            self._order[response_id] = None
-        while len(self._order) > self.most:
-            self._forget(next(iter(self._order)))
+            self._put(shelf, response_id, _Entry(len(data), data))
+        while len(self._shelves[shelf]) > self.most or self._sizes[shelf] > self.most_bytes:
+            self._forget(shelf, next(iter(self._shelves[shelf])))
 
     def find(self, response_id: str, owner: str) -> Kept:
         """Raises: NoSuchResponse."""
-        kept = self._read(response_id) if _ID.fullmatch(response_id) else None
+        kept = self._read(_shelf_of(owner), response_id) if _ID.fullmatch(response_id) else None
         if kept is None or kept.owner != owner:
             raise NoSuchResponse(
                 f"there is no response {response_id[:60]!r}", "it was not stored, was deleted, or made room for others"
@@ -86,18 +111,53 @@ class ResponseStore:
     def delete(self, response_id: str, owner: str) -> None:
         """Raises: NoSuchResponse."""
         self.find(response_id, owner)
-        self._forget(response_id)
+        self._forget(_shelf_of(owner), response_id)
 
-    def _read(self, response_id: str) -> Kept | None:
-        if self.folder is None:
-            return self._order.get(response_id)
+    def _put(self, shelf: str, name: str, entry: _Entry) -> None:
+        entries = self._shelves.setdefault(shelf, Shelf())
+        if (before := entries.pop(name, None)) is not None:
+            self._sizes[shelf] -= before.size
+        entries[name] = entry
+        self._sizes[shelf] += entry.size
+
+    def _read(self, shelf: str, name: str) -> Kept | None:
+        """From its file also where another server on the same home wrote it."""
+        entry = self._shelves.get(shelf, Shelf()).get(name)
         try:
-            return _KEPT.validate_json((self.folder / f"{response_id}.json").read_bytes())
+            if entry is not None and entry.data is not None:
+                return _KEPT.validate_json(entry.data)
+            return None if self.folder is None else _KEPT.validate_json(_file(self.folder / shelf, name).read_bytes())
         except (OSError, ValidationError):
             return None
 
-    def _forget(self, response_id: str) -> None:
-        self._order.pop(response_id, None)
+    def _forget(self, shelf: str, name: str) -> None:
+        entry = self._shelves.get(shelf, Shelf()).pop(name, None)
+        if entry is not None:
+            self._sizes[shelf] -= entry.size
         if self.folder is not None:
             with contextlib.suppress(OSError):
-                (self.folder / f"{response_id}.json").unlink(missing_ok=True)
+                _file(self.folder / shelf, name).unlink(missing_ok=True)
+
+
+def _shelf_of(owner: str) -> str:
+    """A name for a folder, whatever the owner's is."""
+    return hashlib.sha256(owner.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _file(folder: Path, name: str) -> Path:
+    return folder / f"{name}.json"
+
+
+def _write(folder: Path, name: str, data: bytes) -> None:
+    """Whole or not at all, and for nobody's eyes but ours. Raises: OSError."""
+    for one in (folder.parent, folder):
+        one.mkdir(parents=True, exist_ok=True, mode=0o700)
+        one.chmod(0o700)
+    partial = folder / f".{name}-{secrets.token_hex(4)}.part"
+    try:
+        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(data)
+        partial.replace(_file(folder, name))
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise

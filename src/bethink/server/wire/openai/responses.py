@@ -14,7 +14,7 @@ from typing import Any
 import pydantic_core
 
 from bethink.errors import BethinkError
-from bethink.server.asking.asks import OWNER, Ask, BadField, Envelope, sse
+from bethink.server.asking.asks import MAY_WRITE, OWNER, Ask, BadField, Envelope, sse
 from bethink.server.asking.bodies import read_body
 from bethink.server.asking.drawing import drawing_of
 from bethink.server.asking.history import ending, joined
@@ -39,6 +39,7 @@ class Known:
     body: ResponsesBody
     messages: tuple[Message, ...]
     owner: str
+    may_write: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ class Responses:
             parallel_tool_calls=given.parallel_tool_calls is not False,
             **settled,
         )
-        return Ask(given.model, request, is_streamed=bool(given.stream)), Known(given, asked, owner)
+        return Ask(given.model, request, is_streamed=bool(given.stream)), Known(given, asked, owner, MAY_WRITE.get())
 
     def teller(self, known: Known, envelope: Envelope) -> ResponsesTeller:
         return ResponsesTeller(known, envelope, self.store)
@@ -293,7 +294,8 @@ class ResponsesTeller:
         messages = joined((*known.messages, said))
         items = items_of(known.body.input, f"in_{self.envelope.id.partition('_')[2]}")
         try:
-            self.store.keep(self.envelope.id, Kept(known.owner, response, items, messages))
+            kept = Kept(known.owner, response, items, messages)
+            self.store.keep(self.envelope.id, kept, may_write=known.may_write)
         except OSError as error:
             logging.getLogger("bethink").warning("the response is not kept: %s", error.strerror)
 
