@@ -59,7 +59,7 @@ _ASKS_FOR_VALUE = re.compile(
     r"多少|几|计算|求",
     re.IGNORECASE,
 )
-_CHOICES = re.compile(r"(?:^|\n)\s*\(?A[).:].*?(?:\n|\s)\(?B[).:]", re.DOTALL)
+_FIRST_CHOICE, _NEXT_CHOICE = re.compile(r"(?:^|\n)[^\S\n]*\(?A[).:]"), re.compile(r"\s\(?B[).:]")
 _NUMBERS = re.compile(
     r"\d|\b(one|two|three|four|five|six|seven|eight|nine|ten|twice|half|dozen|double|third|quarter)\b", re.IGNORECASE
 )
@@ -73,7 +73,8 @@ _ASKS_FOR_TEXT = re.compile(
 def is_comparable(question: str) -> bool:
     """Whether answers to this question are values or choices, which a vote can compare. Cheap, and wrong on the safe
     side: a question it misses is answered once."""
-    if _CHOICES.search(question):
+    first = _FIRST_CHOICE.search(question)
+    if first is not None and _NEXT_CHOICE.search(question, first.end()):
         return True
     return bool(_ASKS_FOR_VALUE.search(question) and _NUMBERS.search(question) and not _ASKS_FOR_TEXT.search(question))
 

@@ -18,13 +18,15 @@ from bethink.server.limits import Limits
 from bethink.server.record import added
 from bethink.server.running.answering import Answering, n_chars_of
 from bethink.thinking.calibration import Calibration
-from bethink.thinking.checks import MAX_QUESTION_CHARS, asks_for_function
+from bethink.thinking.checks import asks_for_function
 from bethink.thinking.effort import DEFAULT_THOUGHT, efforts, is_comparable
 from bethink.thinking.spend import Spend
 from bethink.types import Completion, Request
 
 CHARS_A_TOKEN = 2
 """Few enough that what is estimated of a text is rarely too little."""
+LOOKED_AT_CHARS = 2000
+"""A longer question is not looked at on the event loop, and may spend what its effort may."""
 USUAL_COMPLETION = 4096
 """What a path may sample when the client set no limit: what plans reserve on their own."""
 
@@ -165,5 +167,5 @@ def _may_spread(request: Request) -> bool:
     if request.tools and request.tool_choice != "none":
         return False
     asked = [message for message in request.messages if message.role != "tool"] or request.messages
-    question = asked[-1].content[-MAX_QUESTION_CHARS:] if asked else ""
-    return is_comparable(question) or asks_for_function(question)
+    question = asked[-1].content if asked else ""
+    return len(question) > LOOKED_AT_CHARS or is_comparable(question) or asks_for_function(question)
