@@ -188,13 +188,14 @@ async def test_only_who_administers_pins_a_model_or_throws_it_out(accounts: Acco
     pool = made.service.pool
     pool.keep_s = 300.0
     body = asked(model=NAME, keep_alive=keep_alive, stream=False)
+    loads: dict[str, Any] = body | {"messages": []}
     async with in_process(made, closed(accounts)) as client:
         told = await client.post("/api/chat", json=body, headers={"x-api-key": user})
         assert told.status_code == 200
         assert "admin" in told.json()["bethink"]["notes"][0]
         assert pool.loaded[NAME].keep_s == 300
         if keep_alive != 0:
-            loaded = await client.post("/api/chat", json=body | {"messages": []}, headers={"x-api-key": user})
+            loaded = await client.post("/api/chat", json=loads, headers={"x-api-key": user})
             assert "admin" in loaded.json()["bethink"]["notes"][0]
             assert pool.loaded[NAME].keep_s == 300
         told = await client.post("/api/chat", json=body, headers={"x-api-key": admin})
