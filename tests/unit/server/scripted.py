@@ -99,7 +99,9 @@ class Listening:
 
 
 @asynccontextmanager
-async def on_a_socket(made: Rig, around: Surroundings | None = None) -> AsyncGenerator[Listening]:
+async def on_a_socket(
+    made: Rig, around: Surroundings | None = None, *, trusts_proxy: bool = False
+) -> AsyncGenerator[Listening]:
     sockets = bind("127.0.0.1", 0)
     service, started = made.service, asyncio.Event()
     server = Server(
@@ -108,6 +110,7 @@ async def on_a_socket(made: Rig, around: Surroundings | None = None) -> AsyncGen
             sockets,
             service.stopping,
             limits=service.limits,
+            trusts_proxy=trusts_proxy,
             n_running=lambda: service.n_running,
             stop_all=service.running.stop_all,
             on_started=started.set,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,10 +15,16 @@ import pytest
 from bethink.server.accounts import Accounts, Limits
 from bethink.server.accounts.values import Scope
 from bethink.server.app import Surroundings
+from bethink.server.asking.asks import BadField
+from bethink.server.asking.bodies import split_thought
+from bethink.server.conversations.titles import title_of
+from bethink.server.door.guard import Doors
 from bethink.server.door.keys import Keys
 from bethink.server.running.estimating import Estimate
+from bethink.server.wire.ollama.words import seconds_of
+from bethink.thinking.effort import is_comparable
 from bethink.types import Message, Request
-from tests.unit.server.scripted import NAME, asked, in_process, rig
+from tests.unit.server.scripted import NAME, asked, in_process, on_a_socket, rig
 
 pytestmark = pytest.mark.anyio
 ASK = "/v1/chat/completions"
@@ -189,13 +197,14 @@ async def test_only_who_administers_pins_a_model_or_throws_it_out(accounts: Acco
     pool = made.service.pool
     pool.keep_s = 300.0
     body = asked(model=NAME, keep_alive=keep_alive, stream=False)
+    loads: dict[str, Any] = body | {"messages": []}
     async with in_process(made, closed(accounts)) as client:
         told = await client.post("/api/chat", json=body, headers={"x-api-key": user})
         assert told.status_code == 200
         assert "admin" in told.json()["bethink"]["notes"][0]
         assert pool.loaded[NAME].keep_s == 300
         if keep_alive != 0:
-            loaded = await client.post("/api/chat", json={**body, "messages": []}, headers={"x-api-key": user})
+            loaded = await client.post("/api/chat", json=loads, headers={"x-api-key": user})
             assert "admin" in loaded.json()["bethink"]["notes"][0]
             assert pool.loaded[NAME].keep_s == 300
         told = await client.post("/api/chat", json=body, headers={"x-api-key": admin})
@@ -214,3 +223,67 @@ async def test_a_client_lengthens_how_long_a_model_is_kept_and_never_shortens_it
             told = await client.post("/api/generate", json={"model": NAME, "prompt": "x", "keep_alive": keep_alive})
             assert told.status_code == 200
             assert pool.loaded[NAME].keep_s == kept_s
+
+
+async def test_behind_a_proxy_a_key_opens_under_the_allowed_name_only(accounts: Accounts) -> None:
+    secret = accounts.directory.create_key("app").secret
+    doors = Doors(is_loopback=True, hosts=frozenset({"chat.example.com"}))
+    around = Surroundings(doors, Keys(accounts, is_needed=True))
+    passed_on = {"host": "chat.example.com", "x-forwarded-for": "203.0.113.9", "x-forwarded-proto": "https"}
+    key = {"authorization": f"Bearer {secret}"}
+    made = rig(accounts=accounts)
+    async with (
+        on_a_socket(made, around, trusts_proxy=True) as listening,
+        httpx.AsyncClient(base_url=listening.url) as client,
+    ):
+
+        async def ask(headers: dict[str, str]) -> tuple[int, str]:
+            response = await client.post(ASK, json=asked(), headers=headers)
+            return response.status_code, "" if response.status_code == 200 else response.json()["error"]["code"]
+
+        assert await ask(passed_on | key) == (200, "")
+        assert await ask(key) == (200, "")
+        assert await ask(passed_on) == (401, "key_missing")
+        assert await ask({}) == (401, "key_missing")
+        for name in ("evil.example.com", "chat.example.com.evil.example.com", "203.0.113.9"):
+            assert await ask(passed_on | key | {"host": name}) == (403, "wrong_host")
+        evil = {"x-forwarded-host": "chat.example.com", "host": "evil.example.com"}
+        assert await ask(passed_on | key | evil) == (403, "wrong_host")
+        assert await ask(passed_on | key | {"origin": "https://evil.example.com"}) == (403, "wrong_origin")
+        assert await ask(passed_on | key | {"origin": "https://chat.example.com"}) == (200, "")
+    assert made.records[0].client == "203.0.113.9"
+
+
+async def test_what_came_from_the_cache_stands_in_the_ledger_as_the_client_was_told(accounts: Accounts) -> None:
+    made = rig(accounts=accounts, n_cached=5)
+    async with in_process(made, Surroundings(keys=Keys(accounts))) as client:
+        told = (await client.post(ASK, json=asked(bethink={"paths": 1}))).json()["usage"]
+    (row,) = accounts.rows()
+    assert row.cached_tokens == told["prompt_tokens_details"]["cached_tokens"] > 0
+    assert row.cached_tokens <= row.input_tokens == told["prompt_tokens"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\n" * 200_000,
+        "\nA) " * 50_000,
+        "<think>" * 30_000,
+        " " * 200_000 + "<think",
+        "what is " * 25_000,
+        "`*~|" * 50_000,
+        "a. " * 70_000,
+        "1" * 200_000 + "h",
+    ],
+    ids=["lines", "choices", "thoughts", "spaces", "questions", "markup", "sentences", "digits"],
+)
+def test_no_text_of_a_client_makes_an_expression_run_for_long(text: str) -> None:
+    began = time.process_time()
+    split_thought(text)
+    title_of(text)
+    is_comparable(text)
+    for short in (text, text[:2000]):
+        Estimate(Request((Message("user", short),), effort="max")).tokens(1)
+    with contextlib.suppress(BadField):
+        seconds_of(text)
+    assert time.process_time() - began < 0.5

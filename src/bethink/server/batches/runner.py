@@ -20,6 +20,7 @@ from bethink.server.batches.files import Files, NoSuchFile
 from bethink.server.batches.lines import Line, body_of, read_lines
 from bethink.server.batches.store import OVER, Batch, BatchStore
 from bethink.server.record import Record, new_id
+from bethink.server.running.keeping import allowed_keep
 from bethink.server.running.pool import ModelBroken
 from bethink.server.running.service import Draining, Service
 
@@ -167,7 +168,8 @@ class Batches:
                     raise BadField("stream", "a batch is no place to stream into", "leave stream away")
                 record.id, record.dialect = new_id("batch-"), dialect.name
                 results = await self.service.results(ask, who, record)
-                envelope = Envelope(record.id, ask.model or record.model, int(self.store.now()))
+                _, notes = allowed_keep(ask.keep_s, who)
+                envelope = Envelope(record.id, ask.model or record.model, int(self.store.now()), notes)
                 return dialect.teller(known, envelope).whole(results)
             except Draining:
                 await asyncio.Event().wait()  # until the server has stopped: the next one asks again

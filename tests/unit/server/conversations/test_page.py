@@ -144,6 +144,7 @@ async def test_what_bethink_chat_saved_is_imported(serve: Serve) -> None:
 
 
 JSON = {"content-type": "application/json"}
+NO_RESULTS: tuple[Any, ...] = ({"model": "x"}, {"model": {"name": 7}}, {"model": []}, "x")
 NODE: dict[str, Any] = {"id": "a", "parent": None, "role": "user", "content": "x"}
 
 
@@ -166,7 +167,7 @@ NODE: dict[str, Any] = {"id": "a", "parent": None, "role": "user", "content": "x
                 "format": "bethink-conversation-1",
                 "nodes": [NODE, {"id": "b", "parent": "a", "role": "assistant", "content": "y", "result": result}],
             }
-            for result in ({"model": "x"}, {"model": {"name": 7}}, "x")
+            for result in NO_RESULTS
         ),
     ],
 )
