@@ -89,6 +89,70 @@ def test_everything_works_by_keyboard_alone(reader: Reader) -> None:
     expect(page.get_by_role("heading", name="Settings")).to_be_visible()
 
 
+LISTENING = """(() => {
+    window.clickable = new Set();
+    const add = EventTarget.prototype.addEventListener;
+    EventTarget.prototype.addEventListener = function (type, ...rest) {
+        if (type === 'click' && this instanceof Element) clickable.add(this);
+        return add.call(this, type, ...rest);
+    };
+})()"""
+"""Remembers what reacts to a click, before the page's own script runs."""
+UNREACHED = """(reached) => {
+    const own = 'a[href], button, input, select, textarea, summary, [tabindex="0"]';
+    const isThere = (at) => at.isConnected && !at.disabled && at.checkVisibility({ visibilityProperty: true })
+        && !(at.type === 'radio' && !at.checked) && at.tabIndex >= 0;
+    const wanted = new Set([...document.querySelectorAll(own)].filter(isThere));
+    const lost = [...wanted].filter((at) => !at.dataset.reached);
+    const dead = [...clickable].filter((at) => at.isConnected && at.checkVisibility() && !at.matches(own)
+        && !at.matches('.veil, dialog') && !at.closest(own));
+    return [...lost, ...dead].map((at) => at.outerHTML.slice(0, 120));
+}"""
+FOCUSED = """() => {
+    const at = document.activeElement;
+    if (!at || at === document.body) return 'end';
+    const again = 'reached' in at.dataset;
+    at.dataset.reached = '1';
+    const style = getComputedStyle(at), around = getComputedStyle(at.parentElement);
+    const isSeen = [style, around].some((s) => s.outlineStyle !== 'none' || s.boxShadow !== 'none')
+        || ['INPUT', 'TEXTAREA', 'IFRAME'].includes(at.tagName);
+    return again ? 'again' : isSeen ? '' : at.outerHTML.slice(0, 120);
+}"""
+
+
+def tab_through(reader: Reader) -> list[str]:
+    """What Tab does not come to though it can be clicked, and where it comes to that nobody sees."""
+    unseen: list[str] = []
+    reader.page.evaluate("document.activeElement.blur()")
+    for _ in range(150):
+        reader.page.keyboard.press("Tab")
+        said = str(reader.page.evaluate(FOCUSED))
+        if said == "again":
+            break
+        if said not in ("", "end"):
+            unseen.append(f"not seen: {said}")
+    return unseen + list[str](reader.page.evaluate(UNREACHED, None))
+
+
+def test_tab_comes_to_everything_that_can_be_clicked_and_shows_where_it_is(reader_at: Open, server: Server) -> None:
+    reader = reader_at(server.url)
+    reader.page.add_init_script(LISTENING)
+    found: dict[str, list[str]] = {}
+    reader.open()
+    found["first screen"] = tab_through(reader)
+    reader.ask("rich answer please")
+    reader.answered()
+    reader.page.locator("[data-fold]").last.click()
+    found["answered"] = tab_through(reader)
+    for tab in ("models", "usage", "keys", "people", "looks"):
+        reader.page.goto(f"{server.url}/settings/{tab}")
+        reader.page.wait_for_selector(".card")
+        for fold in reader.page.locator(".fold > summary").all()[:1]:
+            fold.click()
+        found[tab] = tab_through(reader)
+    assert {where: wrongs for where, wrongs in found.items() if wrongs} == {}
+
+
 def test_with_reduced_motion_nothing_moves(reader_at: Open, server: Server) -> None:
     reader = reader_at(server.url)
     reader.page.emulate_media(reduced_motion="reduce")
