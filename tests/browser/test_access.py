@@ -123,7 +123,9 @@ FOCUSED = """() => {
 def tab_through(reader: Reader) -> list[str]:
     """What Tab does not come to though it can be clicked, and where it comes to that nobody sees."""
     unseen: list[str] = []
-    reader.page.evaluate("document.activeElement.blur()")
+    reader.page.evaluate(
+        "document.activeElement.blur(), document.querySelectorAll('[data-reached]').forEach(at => delete at.dataset.reached)"
+    )
     for _ in range(150):
         reader.page.keyboard.press("Tab")
         said = str(reader.page.evaluate(FOCUSED))

@@ -47,7 +47,7 @@ export function Login() {
               Come in
             </button>
             {ways.includes(other) && (
-              <button type="button" class="button bare" onClick={() => (setWay(other), setWrong(''))}>
+              <button type="button" class="button" onClick={() => (setWay(other), setWrong(''))}>
                 {other === 'key' ? 'With a key instead' : 'With a password instead'}
               </button>
             )}
