@@ -155,7 +155,11 @@ async def test_models_and_expiry_of_a_key_are_changed_or_left(company: Company) 
     assert (kept["models"], kept["expires"], kept["limits"]["concurrency"]) == (["qwen3:*"], changed["expires"], 1)
     freed = (await ada.http.patch(path, json={"models": None, "expires": None})).json()["key"]
     assert (freed["models"], freed["expires"]) == (None, None)
-    wrong: tuple[dict[str, Any], ...] = ({"models": []}, {"expires": "2001-01-01T00:00:00Z"}, {"models": ["bad\u0000name"]})
+    wrong: tuple[dict[str, Any], ...] = (
+        {"models": []},
+        {"expires": "2001-01-01T00:00:00Z"},
+        {"models": ["bad\u0000name"]},
+    )
     assert [(await ada.http.patch(path, json=body)).status_code for body in wrong] == [400, 400, 400]
 
 
