@@ -13,6 +13,8 @@ import { forgetWatcher } from './near';
 import { Welcome } from './welcome';
 
 const PINNED_PX = 90;
+/** The newest messages, a screen of them, are drawn before anything is watched. */
+const AT_ONCE = 8;
 
 export function Chat() {
   const scroll = useRef<HTMLDivElement>(null);
@@ -63,7 +65,7 @@ export function Chat() {
           {isMissing.value && <Missing />}
           {!shown.length && !isMissing.value && !isLoading.value && <Welcome />}
           {stretches.map((nodes, at) => (
-            <Stretch key={at} nodes={nodes} drawnFrom={Math.max(0, Math.min(nodes.length, shown.length - 2 - at * STRETCH))} />
+            <Stretch key={at} nodes={nodes} drawnFrom={Math.max(0, Math.min(nodes.length, shown.length - AT_ONCE - at * STRETCH))} />
           ))}
         </div>
       </div>
