@@ -32,15 +32,26 @@ class Forgetful(list[Context]):
         del context
 
 
-def scripted_model(n_tokens: int, delay_s: float) -> Model:
+def markdown(n: int) -> str:
+    """Prose, lists and code by turns, so many characters."""
+    parts: list[str] = []
+    while sum(map(len, parts)) < n:
+        at = len(parts)
+        words = " ".join(f"word{at + m}" if m % 7 else f"**word{at}**" for m in range(60))
+        code = f"```python\nfor n in range({at}):\n    print(n, `n`)\n```"
+        parts.append((f"{words}.\n\n", f"- one of {at}\n- another `one`\n\n", f"{words}.\n\n", f"{code}\n\n")[at % 4])
+    return "".join(parts)[:n]
+
+
+def scripted_model(n_tokens: int, delay_s: float, *, is_markdown: bool = False, context_length: int = 32_768) -> Model:
     """A token is a byte here."""
-    said = "".join(f" word{n}" for n in range(n_tokens))[:n_tokens]
+    said = markdown(n_tokens) if is_markdown else "".join(f" word{n}" for n in range(n_tokens))[:n_tokens]
 
     def script(context: Context) -> Line:
         return Line("42") if context.text.endswith(PROFILE.answer_lead) else Line(said)
 
     tokenizer = Tokenizer(scripted_tokenizer())
-    engine = ScriptedEngine(script, token_delay_s=delay_s, kv_tokens=1 << 30)
+    engine = ScriptedEngine(script, token_delay_s=delay_s, kv_tokens=1 << 30, context_length=context_length)
     engine.starts = Forgetful()
     return Model(
         engine=engine,
@@ -61,8 +72,10 @@ def main() -> None:
     parser.add_argument("--parallel", type=int, default=32)
     parser.add_argument("--idle", type=float, default=600.0, help="seconds that a connection may be idle")
     parser.add_argument("--keys", action="store_true", help="nobody is let in without one; HOME has an administrator's")
+    parser.add_argument("--markdown", action="store_true", help="say prose, lists and code")
+    parser.add_argument("--context", type=int, default=32_768)
     given = parser.parse_args()
-    model = scripted_model(given.tokens, given.delay)
+    model = scripted_model(given.tokens, given.delay, is_markdown=given.markdown, context_length=given.context)
     models = Models((NAME,), lambda _: model, lambda: (NAME,), lambda: {NAME: model})
     choices = Choices(
         port=given.port, parallel=given.parallel, limits=Limits(idle_s=given.idle), requires_key=given.keys

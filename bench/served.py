@@ -28,6 +28,7 @@ class Held:
 class Server:
     url: str
     process: psutil.Process
+    home: Path
 
     @property
     def port(self) -> int:
@@ -49,6 +50,6 @@ def scripted_server(*options: str) -> Generator[Server]:
             try:
                 url = process.stdout.readline().strip()
                 assert url, (Path(home) / "log").read_text()
-                yield Server(url, psutil.Process(process.pid))
+                yield Server(url, psutil.Process(process.pid), Path(home))
             finally:
                 process.terminate()

@@ -48,9 +48,11 @@ def test_an_audit_finds_nothing(reader_at: Open, server: Server, scheme: str, wi
     reader.page.get_by_role("button", name=re.compile("side by side")).last.click()
     reader.answered(2)
     found["side by side"] = audit(reader)
-    for tab in ("models", "usage", "keys", "looks"):
+    for tab in ("models", "usage", "keys", "people", "looks"):
         reader.page.goto(f"{server.url}/settings/{tab}")
         reader.page.wait_for_selector(".card")
+        for fold in reader.page.locator(".fold > summary").all()[:2]:
+            fold.click()
         found[tab] = audit(reader)
     assert {where: wrongs for where, wrongs in found.items() if wrongs} == {}
 
@@ -85,6 +87,77 @@ def test_everything_works_by_keyboard_alone(reader: Reader) -> None:
     expect(page.get_by_role("heading", name="What shall we think about?")).to_be_visible()
     press("Alt+,")
     expect(page.get_by_role("heading", name="Settings")).to_be_visible()
+
+
+LISTENING = """(() => {
+    window.clickable = new Set();
+    const add = EventTarget.prototype.addEventListener;
+    EventTarget.prototype.addEventListener = function (type, ...rest) {
+        if (type === 'click' && this instanceof Element) clickable.add(this);
+        return add.call(this, type, ...rest);
+    };
+})()"""
+"""Remembers what reacts to a click, before the page's own script runs."""
+START = """() => {
+    document.activeElement.blur();
+    for (const at of document.querySelectorAll('[data-reached]')) delete at.dataset.reached;
+    window.before = new Set(document.querySelectorAll('*'));
+}"""
+UNREACHED = """() => {
+    const own = 'a[href], button, input, select, textarea, summary, [tabindex="0"]';
+    const isThere = (at) => before.has(at) && at.isConnected && !at.disabled
+        && at.checkVisibility({ visibilityProperty: true })
+        && !(at.type === 'radio' && !at.checked) && at.tabIndex >= 0;
+    const wanted = new Set([...document.querySelectorAll(own)].filter(isThere));
+    const lost = [...wanted].filter((at) => !at.dataset.reached);
+    const dead = [...clickable].filter((at) => at.isConnected && at.checkVisibility() && !at.matches(own)
+        && !at.matches('.veil, dialog') && !at.closest(own));
+    return [...lost, ...dead].map((at) => at.outerHTML.slice(0, 120));
+}"""
+FOCUSED = """() => {
+    const at = document.activeElement;
+    if (!at || at === document.body) return 'end';
+    const again = 'reached' in at.dataset && at !== window.last; // a date has a place for each of its parts
+    window.last = at;
+    at.dataset.reached = '1';
+    const style = getComputedStyle(at), around = getComputedStyle(at.parentElement);
+    const isSeen = [style, around].some((s) => s.outlineStyle !== 'none' || s.boxShadow !== 'none')
+        || ['INPUT', 'TEXTAREA', 'IFRAME'].includes(at.tagName);
+    return again ? 'again' : isSeen ? '' : at.outerHTML.slice(0, 120);
+}"""
+
+
+def tab_through(reader: Reader) -> list[str]:
+    """What Tab does not come to though it can be clicked, and where it comes to that nobody sees."""
+    unseen: list[str] = []
+    reader.page.evaluate(START)
+    for _ in range(150):
+        reader.page.keyboard.press("Tab")
+        said = str(reader.page.evaluate(FOCUSED))
+        if said == "again":
+            break
+        if said not in ("", "end"):
+            unseen.append(f"not seen: {said}")
+    return unseen + list[str](reader.page.evaluate(UNREACHED))
+
+
+def test_tab_comes_to_everything_that_can_be_clicked_and_shows_where_it_is(reader_at: Open, server: Server) -> None:
+    reader = reader_at(server.url)
+    reader.page.add_init_script(LISTENING)
+    found: dict[str, list[str]] = {}
+    reader.open()
+    found["first screen"] = tab_through(reader)
+    reader.ask("rich answer please")
+    reader.answered()
+    reader.page.locator("[data-fold]").last.click()
+    found["answered"] = tab_through(reader)
+    for tab in ("models", "usage", "keys", "people", "looks"):
+        reader.page.goto(f"{server.url}/settings/{tab}")
+        reader.page.wait_for_selector(".card")
+        for fold in reader.page.locator(".fold > summary").all()[:1]:
+            fold.click()
+        found[tab] = tab_through(reader)
+    assert {where: wrongs for where, wrongs in found.items() if wrongs} == {}
 
 
 def test_with_reduced_motion_nothing_moves(reader_at: Open, server: Server) -> None:

@@ -29,8 +29,9 @@ export async function call<T>(method: string, path: string, body?: unknown, init
   const response = await fetch(path, { method, headers, body: sent, credentials: 'same-origin', ...init }).catch(() => null);
   if (response === null) throw new ApiError(0, AWAY);
   if (!response.ok) {
-    if (response.status === 401 && path !== '/api/login') onLocked();
-    throw new ApiError(response.status, await failureOf(response));
+    const failure = await failureOf(response);
+    if (response.status === 401 && path !== '/api/login' && failure.code !== 'wrong_password') onLocked();
+    throw new ApiError(response.status, failure);
   }
   return (response.status === 204 ? undefined : await response.json()) as T;
 }

@@ -22,6 +22,7 @@ export interface Me {
   workspace: string | null;
   is_local: boolean;
   is_admin: boolean;
+  has_password: boolean;
   version: string;
   default_model: string | null;
   models: { name: string; is_loaded: boolean }[];
@@ -193,10 +194,30 @@ export interface Key {
   workspace: string;
   user: string | null;
   scopes: string[];
+  /** Names or patterns; null: all. */
+  models: string[] | null;
   limits: Limits;
+  used_this_month: number;
   state: string;
   created: string;
   expires: string | null;
+}
+
+export interface User {
+  id: string;
+  name: string;
+  n_keys: number;
+  has_password: boolean;
+}
+
+export interface Workspace {
+  id: string;
+  name: string;
+  limits: Limits;
+  logs_content: boolean;
+  created: string;
+  used_this_month: number;
+  users: User[];
 }
 
 export interface UsageRow {

@@ -22,6 +22,7 @@ from bethink.cli.accounts import (
     print_table,
 )
 from bethink.cli.parameters import Age
+from bethink.cli.passwords import password
 from bethink.cli.terminal import one_row, open_terminal
 from bethink.cli.workspaces import workspaces
 from bethink.errors import UsageError
@@ -219,7 +220,8 @@ def users(as_json: bool, database: str | None) -> None:
     if as_json:
         click.echo(json.dumps([asdict(user) for user in found], ensure_ascii=False, indent=1))
     elif found:
-        print_table(("name", "workspace", "keys"), [(u.name, u.workspace, str(u.n_keys)) for u in found])
+        rows = [(u.name, u.workspace, str(u.n_keys), "yes" if u.has_password else "") for u in found]
+        print_table(("name", "workspace", "keys", "password"), rows)
     else:
         click.echo("there are no users yet; `bethink keys create NAME --user USER` makes one", err=True)
 
@@ -263,6 +265,7 @@ def limits(name: str, database: str | None, **values: int | None) -> None:
 
 
 keys.add_command(workspaces)
+keys.add_command(password)
 
 
 # ---- what they print

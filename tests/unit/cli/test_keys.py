@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import re
@@ -265,3 +266,22 @@ def test_help_loads_no_database(home: Path) -> None:
     program = f"{asks}; print('sqlalchemy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.endswith("False\n")
+
+
+def test_a_password_is_read_made_changed_and_removed_and_never_an_option(
+    say: Say, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("correct horse battery\n"))
+    out, err = say("keys", "password", "ann", "--admin")
+    assert (out, "correct" in err) == ("", False)
+    assert re.search(r"ann +default +1 +yes", say("keys", "users")[0])
+    made = say("keys", "password", "ann", "--make")[0].strip()
+    with Accounts.open(None, home) as accounts:
+        assert accounts.principal(accounts.passwords.open("ann", made).key_id).has("admin")
+    assert "no password any more" in say("keys", "password", "ann", "--remove")[0]
+    assert "has no password" in say("keys", "password", "ann", "--remove", code=3)[1]
+    say("keys", "password", "ann", "--remove", "--make", code=2)
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    assert "no password came in" in say("keys", "password", "ann", code=2)[1]
+    monkeypatch.setattr("sys.stdin", io.StringIO("short\n"))
+    assert "10 to 500 characters" in say("keys", "password", "ann", code=2)[1]

@@ -23,8 +23,11 @@ export async function load(): Promise<void> {
   }
 }
 
-export async function login(key: string): Promise<void> {
-  await call('POST', '/api/login', { key });
+/** What a login is shown. */
+export type Shown = { key: string } | { user: string; password: string; workspace: string };
+
+export async function login(shown: Shown): Promise<void> {
+  await call('POST', '/api/login', shown);
   await load();
   await refresh();
 }

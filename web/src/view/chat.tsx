@@ -2,16 +2,19 @@
 
 import { useSignal } from '@preact/signals';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
+import type { Node } from '../contract';
 import { branch, heading, isLoading, isMissing } from '../state/conversation';
 import { discard, rename } from '../state/list';
 import { go } from '../state/route';
 import { addFiles, Composer } from './composer';
 import { Icon, IconButton } from './icons';
-import { Message } from './message';
+import { Stretch, STRETCH } from './message';
 import { forgetWatcher } from './near';
 import { Welcome } from './welcome';
 
 const PINNED_PX = 90;
+/** The newest messages, a screen of them, are drawn before anything is watched. */
+const AT_ONCE = 8;
 
 export function Chat() {
   const scroll = useRef<HTMLDivElement>(null);
@@ -20,6 +23,7 @@ export function Chat() {
   const [isAway, setAway] = useState(false);
   const id = heading.value?.id;
   const shown = branch.value;
+  const stretches = useStretches(shown);
 
   useLayoutEffect(() => {
     forgetWatcher();
@@ -60,8 +64,8 @@ export function Chat() {
         <div class="messages" ref={list} role="log" aria-live="off" aria-label="Conversation">
           {isMissing.value && <Missing />}
           {!shown.length && !isMissing.value && !isLoading.value && <Welcome />}
-          {shown.map((node, at) => (
-            <Message key={node.id} node={node} isLast={at >= shown.length - 2} />
+          {stretches.map((nodes, at) => (
+            <Stretch key={at} nodes={nodes} drawnFrom={Math.max(0, Math.min(nodes.length, shown.length - AT_ONCE - at * STRETCH))} />
           ))}
         </div>
       </div>
@@ -77,6 +81,20 @@ export function Chat() {
       </div>
     </div>
   );
+}
+
+/** The same stretch as before where it holds the same messages, so that only what changed is drawn again. */
+function useStretches(shown: Node[]): Node[][] {
+  const before = useRef<Node[][]>([]);
+  const now: Node[][] = [];
+  for (let first = 0; first < shown.length; first += STRETCH) {
+    const nodes = shown.slice(first, first + STRETCH);
+    const old = before.current[now.length];
+    const isSame = old?.length === nodes.length && nodes.every((node, at) => node === old[at]);
+    now.push(isSame ? old! : nodes);
+  }
+  before.current = now;
+  return now;
 }
 
 /** The first screen is read from its top. */

@@ -12,14 +12,29 @@ import { number } from '../text/words';
 import { Answer } from './answer';
 import { showTrace } from './trace';
 import { IconButton, Icon } from './icons';
-import { useNear } from './near';
+import { useNear, useTurn } from './near';
 
-export const Message = memo(function Message({ node, isLast }: { node: Node; isLast: boolean }) {
-  const { element, isNear } = useNear<HTMLElement>(isLast || isOpen(node));
+/** Messages that the browser watches as one. */
+export const STRETCH = 16;
+
+/** Some messages in a row; those from `drawnFrom` on are drawn wherever the reader is. */
+export const Stretch = memo(function Stretch({ nodes, drawnFrom }: { nodes: Node[]; drawnFrom: number }) {
+  const { element, isNear } = useNear<HTMLDivElement>();
+  return (
+    <div class="stretch" ref={element}>
+      {nodes.map((node, at) => (
+        <Message key={node.id} node={node} isNear={isNear} isLast={at >= drawnFrom} />
+      ))}
+    </div>
+  );
+});
+
+const Message = memo(function Message({ node, isNear, isLast }: { node: Node; isNear: boolean; isLast: boolean }) {
+  const isDrawn = useTurn(isNear, isLast || isOpen(node));
   const who = node.role === 'user' ? 'You' : 'The model';
   return (
-    <article class={`message is-${node.role}`} ref={element} tabIndex={-1} aria-label={who} data-node={node.id}>
-      {!isNear ? <div class="far">{node.content}</div> : node.role === 'user' ? <Question node={node} /> : <FullAnswer node={node} />}
+    <article class={`message is-${node.role}`} tabIndex={-1} aria-label={who} data-node={node.id}>
+      {!isDrawn ? <div class="far">{node.content}</div> : node.role === 'user' ? <Question node={node} /> : <FullAnswer node={node} />}
     </article>
   );
 });

@@ -22,12 +22,22 @@ from bethink.errors import UnknownKey
 from bethink.server.accounts.admission import Admission, Hold, Holder, MonthlyUse
 from bethink.server.accounts.database import database_errors, open_database, reading
 from bethink.server.accounts.directory import Directory
-from bethink.server.accounts.ledger import Entry, limited_totals
+from bethink.server.accounts.ledger import Entry, limited_totals, month_totals
+from bethink.server.accounts.passwords import Passwords
 from bethink.server.accounts.prices import PriceList, Prices, load_prices
 from bethink.server.accounts.reconcile import Reconciliation, reconcile
 from bethink.server.accounts.registry import Registry, check_holds, load_registry, read_revision
 from bethink.server.accounts.usage import By, LedgerRow, Span, UsageRow, ledger_rows, usage_rows
-from bethink.server.accounts.values import LOCAL, LOCAL_WORKSPACE, Clock, Limits, Principal, UsageLine, Workspace
+from bethink.server.accounts.values import (
+    LOCAL,
+    LOCAL_WORKSPACE,
+    Clock,
+    Limits,
+    Principal,
+    UsageLine,
+    Workspace,
+    month_of,
+)
 from bethink.server.accounts.writer import LedgerWriter
 
 REFRESH_S = 0.5
@@ -55,6 +65,7 @@ class Accounts:
         self._known = _Known(Registry(), PriceList())
         self._refreshing = threading.Lock()
         self.directory = Directory(engine, clock, on_change=self.refresh)
+        self.passwords = Passwords(engine, clock, on_change=self.refresh)
         self.prices = Prices(engine, on_change=self.refresh)
         self._refresh_all()
         self._writer = LedgerWriter(engine, self._use, self._refresh_all, refresh_s=refresh_s, patience_s=patience_s)
@@ -182,6 +193,11 @@ class Accounts:
         only. Blocks: use a thread."""
         span = Span(since, until, workspace, key, model)
         return usage_rows(self._reading, by, span, most=most)
+
+    def used_this_month(self) -> dict[str, int]:
+        """Tokens of this month (UTC) by the id of each key and workspace that used any. Blocks for a moment."""
+        with database_errors("the usage cannot be read"), self._reading.begin() as connection:
+            return month_totals(connection, month_of(self._clock.now_us()))
 
     def rows(
         self,

@@ -22,7 +22,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from bethink.errors import AccountsError, DatabaseTooNew, ExtraMissing, UsageError
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest migration; equal to alembic's own head, by a test."""
 VERSION_TABLE = "bt_version"
 FILE = "accounts.db"

@@ -20,12 +20,13 @@ from bethink.errors import AccountExists, UnknownAccount, UsageError
 from bethink.server.accounts.database import database_errors, reading
 from bethink.server.accounts.registry import all_keys, bump, key_of, workspace_of
 from bethink.server.accounts.secret import new_key_id, new_secret
-from bethink.server.accounts.tables import keys, users, workspaces
+from bethink.server.accounts.tables import keys, passwords, users, workspaces
 from bethink.server.accounts.values import (
     DEFAULT_WORKSPACE,
     SCOPES,
     Clock,
     Key,
+    KeyTerms,
     Limits,
     NewKey,
     Scope,
@@ -87,16 +88,30 @@ class Directory:
 
     def users(self) -> list[User]:
         n_keys = func.count(keys.c.id)
+        has_password = func.count(passwords.c.user_id) > 0
         rows = (
-            select(users, workspaces.c.name.label("workspace"), n_keys.label("n_keys"))
+            select(
+                users,
+                workspaces.c.name.label("workspace"),
+                n_keys.label("n_keys"),
+                has_password.label("has_password"),
+            )
             .join(workspaces, workspaces.c.id == users.c.workspace_id)
+            .join(passwords, passwords.c.user_id == users.c.id, isouter=True)
             .join(keys, (keys.c.user_id == users.c.id) & keys.c.revoked_us.is_(None), isouter=True)
             .group_by(users.c.id, workspaces.c.name)
             .order_by(workspaces.c.name, users.c.name)
         )
         with self._reading() as connection:
             return [
-                User(row["id"], row["workspace"], row["name"], row["created_us"], row["n_keys"])
+                User(
+                    row["id"],
+                    row["workspace"],
+                    row["name"],
+                    row["created_us"],
+                    row["n_keys"],
+                    bool(row["has_password"]),
+                )
                 for row in connection.execute(rows).mappings()
             ]
 
@@ -195,9 +210,17 @@ class Directory:
         key = self._change_key(name, rotated)
         return NewKey(key, made)
 
-    def change_key(self, name: str, *, limits: Limits | None = None) -> Key:
-        """Raises: UnknownAccount."""
-        return self._change_key(name, lambda _: {} if limits is None else asdict(limits))
+    def change_key(self, name: str, *, limits: Limits | None = None, terms: KeyTerms | None = None) -> Key:
+        """What is None stays as it is.
+
+        Raises: UnknownAccount, UsageError: no models at all, or a time that is over.
+        """
+        values: dict[str, Any] = {} if limits is None else asdict(limits)
+        if terms is not None:
+            if terms.expires_us is not None and terms.expires_us <= self._clock.now_us():
+                raise UsageError("that moment is over", "give a time that is still to come, or revoke the key")
+            values |= {"models": _models(terms.models), "expires_us": terms.expires_us}
+        return self._change_key(name, lambda _: values)
 
     def _change_key(self, name: str, values: Callable[[Key], dict[str, Any]]) -> Key:
         with self._changing() as connection:
@@ -263,6 +286,15 @@ def _workspace(connection: Connection, name: str) -> Workspace:
             f"there are {', '.join(names)}; `bethink keys workspaces create` makes one",
         )
     return workspace_of(row)
+
+
+def named_user_id(connection: Connection, workspace: str, user: str, now_us: int) -> tuple[str, str]:
+    """The ids of a workspace and of a user in it, who is made where there is none.
+
+    Raises: UnknownAccount (the workspace), UsageError (no name for a user).
+    """
+    workspace_id = _workspace(connection, workspace).id
+    return workspace_id, _user_id(connection, workspace_id, user, now_us)
 
 
 def _user_id(connection: Connection, workspace_id: str, name: str, now_us: int) -> str:

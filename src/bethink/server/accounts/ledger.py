@@ -93,6 +93,12 @@ def limited_totals(connection: Connection, month: str) -> dict[str, int]:
     return {str(scope_id): int(n_tokens) for scope_id, n_tokens in rows}
 
 
+def month_totals(connection: Connection, month: str) -> dict[str, int]:
+    """Tokens of that month for every key and workspace."""
+    rows = connection.execute(select(months.c.scope_id, months.c.tokens).where(months.c.month == month))
+    return {str(scope_id): int(n_tokens) for scope_id, n_tokens in rows}
+
+
 def _row(entry: Entry) -> dict[str, Any]:
     whose = {"workspace_id": entry.workspace_id, "key_id": entry.key_id or None, "cost_nano": entry.cost_nano}
     return {name: getattr(entry.line, name) for name in _LINE} | whose

@@ -1,7 +1,7 @@
 """Logins of the page: what a cookie holds stands for the key that was shown once, until it expires or is given up.
 
 What always holds: the database has only the hash of it; a session opens nothing that its key does not open now, since
-the key is looked at each time; a key that is revoked ends its sessions.
+the key is looked at each time; a key that is revoked ends its sessions, and a password that is changed those it opened.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ import hashlib
 import secrets
 import threading
 
-from sqlalchemy import Engine, delete, insert, select
+from sqlalchemy import Connection, Engine, delete, insert, select
 
+from bethink.errors import ExpiredKey
 from bethink.server.accounts.database import database_errors, reading
-from bethink.server.accounts.tables import sessions
+from bethink.server.accounts.tables import passwords, sessions
 from bethink.server.accounts.values import Clock
 
 LASTS_S = 7 * 24 * 3600.0
@@ -30,17 +31,20 @@ class Sessions:
         self._lock = threading.Lock()
         self._remembered: dict[bytes, tuple[str, int, float]] = {}
 
-    def open(self, key_id: str) -> str:
-        """A login with that key; returns what the cookie holds. Blocks.
+    def open(self, key_id: str, password_changed_us: int | None = None) -> str:
+        """A login with that key; returns what the cookie holds. Blocks. `password_changed_us`: only if the password
+        that was shown for it is still the one of that moment.
 
-        Raises: AccountsError.
+        Raises: AccountsError, ExpiredKey.
         """
         token = secrets.token_urlsafe(32)
         now_us = self._clock.now_us()
         row = {"key_id": key_id, "created_us": now_us, "expires_us": now_us + int(LASTS_S * 1e6)}
         with database_errors("the login cannot be kept"), self._engine.begin() as db:
             db.execute(delete(sessions).where(sessions.c.expires_us <= now_us))
-            db.execute(insert(sessions).values(digest=_digest(token), **row))
+            if password_changed_us is not None and not _holds_still(db, key_id, password_changed_us):
+                raise ExpiredKey("the password was changed just now", "log in with the new one")
+            db.execute(insert(sessions).values(digest=digest_of(token), **row))
         return token
 
     def key_of(self, token: str) -> str | None:
@@ -48,7 +52,7 @@ class Sessions:
 
         Raises: AccountsError.
         """
-        digest, now_us, ticks_s = _digest(token), self._clock.now_us(), self._clock.ticks_s()
+        digest, now_us, ticks_s = digest_of(token), self._clock.now_us(), self._clock.ticks_s()
         with self._lock:
             found = self._remembered.get(digest)
         if found is None or ticks_s - found[2] > REMEMBERED_S:
@@ -60,11 +64,16 @@ class Sessions:
 
         Raises: AccountsError.
         """
-        digest = _digest(token)
+        digest = digest_of(token)
         with database_errors("the login cannot be given up"), self._engine.begin() as db:
             db.execute(delete(sessions).where(sessions.c.digest == digest))
         with self._lock:
             self._remembered.pop(digest, None)
+
+    def forget(self) -> None:
+        """Believe nothing that was read before: logins were ended."""
+        with self._lock:
+            self._remembered.clear()
 
     def _read(self, digest: bytes, ticks_s: float) -> tuple[str, int, float] | None:
         columns = select(sessions.c.key_id, sessions.c.expires_us).where(sessions.c.digest == digest)
@@ -80,6 +89,12 @@ class Sessions:
         return found
 
 
-def _digest(token: str) -> bytes:
+def _holds_still(db: Connection, key_id: str, changed_us: int) -> bool:
+    """Whoever changes the password waits until this login is there to be ended."""
+    held = select(passwords.c.changed_us).where(passwords.c.key_id == key_id).with_for_update(read=True)
+    return db.execute(held).scalar() == changed_us
+
+
+def digest_of(token: str) -> bytes:
     """It has 256 random bits: a plain hash is enough."""
     return hashlib.sha256(token.encode("utf-8", "replace")).digest()

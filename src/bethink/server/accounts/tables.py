@@ -148,3 +148,14 @@ sessions = Table(
     Column("expires_us", BigInteger, nullable=False),
 )
 """Logins of the page: the hash of what a cookie holds, and the key that was shown for it."""
+
+passwords = Table(
+    "bt_passwords",
+    metadata,
+    Column("user_id", String, ForeignKey("bt_users.id"), primary_key=True),
+    Column("key_id", String, ForeignKey("bt_keys.id"), nullable=False, unique=True),
+    Column("hashed", String, nullable=False),
+    Column("changed_us", BigInteger, nullable=False),
+)
+"""`hashed` names its own parameters and salt (`hashing`). `key_id` is what the password logs in as: a key whose secret
+nobody has, so that limits, models, expiry and the ledger know people as they know programs."""

@@ -108,6 +108,7 @@ class User:
     created_us: int
     n_keys: int
     """Those that are not revoked."""
+    has_password: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,14 @@ class Key:
         if self.revoked_us is not None:
             return "revoked"
         return "expired" if self.expires_us is not None and self.expires_us <= now_us else "active"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyTerms:
+    """Which models a key may use (None: all), and until when (None: for good)."""
+
+    models: tuple[str, ...] | None = None
+    expires_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

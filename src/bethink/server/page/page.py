@@ -27,6 +27,8 @@ from bethink.server.running.service import Service
 
 MOST_PDFS = 2
 """Read at once: each may take a processor and a gigabyte."""
+MOST_PASSWORDS = 2
+"""Looked at together: each takes a processor and 16 MB, on purpose."""
 TAKE_UP_S = 15.0
 """How often a look is taken for answers whose process is gone."""
 
@@ -40,6 +42,7 @@ class Page:
     sessions: Sessions
     jobs: Jobs = field(default_factory=Jobs)
     reading_pdfs: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_PDFS))
+    checking_passwords: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_PASSWORDS))
 
     @classmethod
     def of(cls, service: Service, database: Engine, settings: Settings) -> Page:

@@ -1,6 +1,5 @@
-/** Settings: models, keys, usage, looks. */
+/** Settings: models, usage, keys, people, looks. */
 
-import type { ComponentChildren } from 'preact';
 import { post } from '../../api';
 import type { Heading } from '../../contract';
 import { refresh } from '../../state/list';
@@ -10,14 +9,21 @@ import { theme, type Theme } from '../../state/preferences';
 import { follow, go, pathOf } from '../../state/route';
 import { Keys } from './keys';
 import { Models } from './models';
+import { OwnPassword } from './password';
+import { People } from './people';
+import { Section } from './section';
 import { UsageCharts } from './usage';
 
 const TABS = [
   ['models', 'Models'],
   ['usage', 'Usage'],
   ['keys', 'Keys'],
+  ['people', 'People'],
   ['looks', 'This page'],
 ] as const;
+
+/** Others than administrators see what is theirs. */
+const isFor = (name: string): boolean => me.value?.is_admin !== false || (name !== 'keys' && name !== 'people');
 
 export function SettingsPage({ tab }: { tab: string }) {
   const title = TABS.find(([name]) => name === tab)?.[1] ?? 'Models';
@@ -26,25 +32,15 @@ export function SettingsPage({ tab }: { tab: string }) {
       <div class="settings-in">
         <h1>Settings</h1>
         <nav class="tabs" aria-label="Settings">
-          {TABS.map(([name, label]) => (
+          {TABS.filter(([name]) => isFor(name)).map(([name, label]) => (
             <a key={name} href={pathOf({ at: 'settings', tab: name })} aria-current={title === label ? 'page' : undefined} onClick={follow({ at: 'settings', tab: name })}>
               {label}
             </a>
           ))}
         </nav>
-        {title === 'Usage' ? <UsageCharts /> : title === 'Keys' ? <Keys /> : title === 'This page' ? <Looks /> : <Models />}
+        {title === 'Usage' ? <UsageCharts /> : title === 'Keys' ? <Keys /> : title === 'People' ? <People /> : title === 'This page' ? <Looks /> : <Models />}
       </div>
     </div>
-  );
-}
-
-export function Section({ title, lead, children }: { title: string; lead?: string; children: ComponentChildren }) {
-  return (
-    <section class="card">
-      <h2>{title}</h2>
-      {lead && <p class="hint">{lead}</p>}
-      {children}
-    </section>
   );
 }
 
@@ -56,6 +52,7 @@ function Looks() {
   ];
   return (
     <>
+    <OwnPassword />
     <Section title="Appearance">
       <fieldset class="choices">
         <legend class="hint">Theme</legend>

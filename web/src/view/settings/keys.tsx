@@ -3,12 +3,10 @@
 import { signal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import { get, patch, post, remove } from '../../api';
-import type { Key, Limits } from '../../contract';
+import type { Key } from '../../contract';
 import { me } from '../../state/me';
 import { attempt } from '../../state/notices';
-import { copyText } from '../../text/code';
-import { number } from '../../text/words';
-import { Section } from './index';
+import { Fold, LimitFields, limitsOf, limitWords, Made, Month, Section } from './section';
 
 const keys = signal<Key[] | null>(null);
 const made = signal<string | null>(null);
@@ -18,17 +16,21 @@ async function load(): Promise<void> {
   if (said) keys.value = said.keys;
 }
 
-async function make(form: FormData): Promise<void> {
+async function make(form: FormData): Promise<boolean> {
   const text = (name: string): string => String(form.get(name) ?? '').trim();
   const body = {
     name: text('name'),
     ...(text('user') && { user: text('user') }),
+    ...(text('workspace') && { workspace: text('workspace') }),
     ...(form.has('admin') && { scopes: ['admin'] }),
-    ...(text('month') && { limits: { tokens_per_month: Number(text('month')) } }),
+    limits: limitsOf(form),
+    models: modelsOf(form),
+    expires: endOf(form),
   };
   const said = await attempt(() => post<{ secret: string }>('/api/keys', body));
-  if (said) made.value = said.secret;
+  made.value = said?.secret ?? null;
   await load();
+  return said !== undefined;
 }
 
 async function revoke(key: Key): Promise<void> {
@@ -37,11 +39,33 @@ async function revoke(key: Key): Promise<void> {
   await load();
 }
 
-async function limit(key: Key, monthly: string): Promise<void> {
-  const tokens = monthly ? Number(monthly) : null;
-  if (tokens === key.limits.tokens_per_month) return;
-  await attempt(() => patch(`/api/keys/${encodeURIComponent(key.id)}`, { ...key.limits, tokens_per_month: tokens }));
+async function change(key: Key, form: FormData): Promise<boolean> {
+  const body = { ...limitsOf(form), models: modelsOf(form), expires: endOf(form, key.expires) };
+  const done = await attempt(() => patch(`/api/keys/${encodeURIComponent(key.id)}`, body));
   await load();
+  return done !== undefined;
+}
+
+const modelsOf = (form: FormData): string[] | null => {
+  const names = String(form.get('models') ?? '')
+    .split(/[,\n]/)
+    .map((name) => name.trim())
+    .filter(Boolean);
+  return names.length ? names : null;
+};
+
+/** The end of that day here; the same day as before leaves the moment as it was. */
+function endOf(form: FormData, before: string | null = null): string | null {
+  const wanted = String(form.get('expires') ?? '');
+  if (!wanted || wanted === dayField(before)) return wanted ? before : null;
+  return new Date(`${wanted}T23:59:59`).toISOString();
+}
+
+/** As a field for a date holds it. */
+function dayField(moment: string | null): string {
+  if (!moment) return '';
+  const at = new Date(moment);
+  return [at.getFullYear(), at.getMonth() + 1, at.getDate()].map((part) => String(part).padStart(2, '0')).join('-');
 }
 
 const day = (moment: string): string => new Date(moment).toLocaleDateString('en', { dateStyle: 'medium' });
@@ -60,7 +84,7 @@ export function Keys() {
   return (
     <>
       <Section title="Keys" lead="Any client that speaks OpenAI's API takes one as its API key, with this server's address and /v1.">
-        {made.value && <Made secret={made.value} />}
+        {made.value && <Made what="This key is shown once. Keep it where passwords are kept." secret={made.value} />}
         <ul class="rows">
           {keys.value?.map((key) => (
             <Row key={key.id} it={key} />
@@ -73,59 +97,45 @@ export function Keys() {
   );
 }
 
-function Made({ secret }: { secret: string }) {
-  return (
-    <div class="made" role="status">
-      <p>This key is shown once. Keep it where passwords are kept.</p>
-      <div class="row">
-        <code class="grow">{secret}</code>
-        <button type="button" class="button small" onClick={() => void copyText(secret)}>
-          Copy
-        </button>
-      </div>
-    </div>
-  );
-}
-
 function Row({ it }: { it: Key }) {
-  const about = [it.workspace, it.user, it.scopes.includes('admin') ? 'administrator' : null, `made ${day(it.created)}`, it.expires && `until ${day(it.expires)}`, limitWords(it.limits)];
+  const about = [it.workspace, it.user, it.scopes.includes('admin') ? 'administrator' : null, `made ${day(it.created)}`, it.expires && `until ${day(it.expires)}`, it.models && `only ${it.models.join(', ')}`, limitWords(it.limits)];
   const isLive = it.state === 'active';
   return (
-    <li>
+    <li class="key">
       <span class="grow">
         <strong>{it.name}</strong>
         {!isLive && <span class="badge quiet">{it.state}</span>}
         <span class="hint block">{about.filter(Boolean).join(' · ')}</span>
+        <Month used={it.used_this_month} limits={it.limits} whose={it.name} />
       </span>
-      {isLive && (
+      {it.state !== 'revoked' && (
         <>
-          <input
-            class="short"
-            type="number"
-            min={1}
-            step={1}
-            aria-label={`Tokens a month for ${it.name}`}
-            placeholder="no limit"
-            title="Tokens a month"
-            value={it.limits.tokens_per_month ?? ''}
-            onChange={(event) => event.currentTarget.reportValidity() && void limit(it, event.currentTarget.value)}
-          />
           <button type="button" class="button small" aria-label={`Revoke ${it.name}`} onClick={() => void revoke(it)}>
             Revoke
           </button>
+          <Fold label="Change" whose={it.name} onDone={(form) => change(it, form)}>
+            <LimitFields key={JSON.stringify(it.limits)} limits={it.limits} />
+            <TermFields models={it.models} expires={it.expires} />
+          </Fold>
         </>
       )}
     </li>
   );
 }
 
-function limitWords(limits: Limits): string | null {
-  const words = [
-    limits.requests_per_minute && `${number(limits.requests_per_minute)} requests a minute`,
-    limits.tokens_per_minute && `${number(limits.tokens_per_minute)} tokens a minute`,
-    limits.concurrency && `${number(limits.concurrency)} at once`,
-  ].filter(Boolean);
-  return words.length ? words.join(', ') : null;
+function TermFields({ models = null, expires = null }: { models?: string[] | null; expires?: string | null }) {
+  return (
+    <>
+      <label class="field">
+        <span>Models (empty: all)</span>
+        <input name="models" placeholder="qwen3:*, smollm2:135m" defaultValue={models?.join(', ') ?? ''} autocomplete="off" autoCapitalize="none" spellcheck={false} />
+      </label>
+      <label class="field">
+        <span>Last day (empty: for good)</span>
+        <input name="expires" type="date" min={dayField(new Date().toISOString())} defaultValue={dayField(expires)} />
+      </label>
+    </>
+  );
 }
 
 function MakeOne() {
@@ -136,7 +146,7 @@ function MakeOne() {
         onSubmit={(event) => {
           event.preventDefault();
           const form = event.currentTarget;
-          void make(new FormData(form)).then(() => form.reset());
+          void make(new FormData(form)).then((done) => done && form.reset());
         }}
       >
         <label class="field">
@@ -148,9 +158,11 @@ function MakeOne() {
           <input name="user" maxLength={100} autocomplete="off" />
         </label>
         <label class="field">
-          <span>Tokens a month (empty: no limit)</span>
-          <input name="month" type="number" min={1} step={1} />
+          <span>Workspace</span>
+          <input name="workspace" placeholder="default" maxLength={100} autocomplete="off" />
         </label>
+        <LimitFields />
+        <TermFields />
         <label class="choices">
           <span>
             <input type="checkbox" name="admin" /> For an administrator

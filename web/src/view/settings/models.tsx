@@ -7,7 +7,7 @@ import type { JobEvent, ModelCard } from '../../contract';
 import { load as loadMe, me } from '../../state/me';
 import { attempt, notify } from '../../state/notices';
 import { bytes, capital, plural } from '../../text/words';
-import { Section } from './index';
+import { Section } from './section';
 
 interface Pull {
   name: string;

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from starlette.routing import Route
 
-from bethink.server.routes.page import conversations, files, keys, login, me, models, nodes, traces
+from bethink.server.routes.page import conversations, files, keys, login, me, models, nodes, traces, workspaces
 from bethink.server.routes.page.answering import Handler, answered
 
 NAMES = frozenset(
-    ("conversations", "files", "jobs", "keys", "login", "logout", "me", "models", "nodes", "traces", "usage")
+    (
+        *("conversations", "files", "jobs", "keys", "login", "logout", "me", "models", "nodes", "password", "traces"),
+        *("usage", "users", "workspaces"),
+    )
 )
 """What follows `/api/` in the page's paths; other dialects have paths of their own there."""
 
@@ -22,8 +25,10 @@ def page_routes() -> list[Route]:
     one = "/api/conversations/{id}"
     table: list[tuple[str, str, Handler]] = [
         ("GET", "/api/me", me.show_me),
+        ("GET", "/api/login", login.show_ways),
         ("POST", "/api/login", login.log_in),
         ("POST", "/api/logout", login.log_out),
+        ("POST", "/api/password", login.change_password),
         ("GET", "/api/conversations", conversations.list_conversations),
         ("POST", "/api/conversations", conversations.create_conversation),
         ("POST", "/api/conversations/import", conversations.import_conversation),
@@ -45,6 +50,11 @@ def page_routes() -> list[Route]:
         ("POST", "/api/keys", keys.create_key),
         ("PATCH", "/api/keys/{id}", keys.change_key),
         ("DELETE", "/api/keys/{id}", keys.revoke_key),
+        ("GET", "/api/workspaces", workspaces.list_workspaces),
+        ("POST", "/api/workspaces", workspaces.create_workspace),
+        ("PATCH", "/api/workspaces/{id}", workspaces.change_workspace),
+        ("POST", "/api/users", workspaces.set_password),
+        ("DELETE", "/api/users/{id}/password", workspaces.remove_password),
         ("POST", "/api/files", files.send_file),
         ("GET", "/api/nodes/{node}/events", nodes.follow),
         ("POST", "/api/nodes/{node}/answer_now", nodes.answer_now),

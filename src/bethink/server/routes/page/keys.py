@@ -15,7 +15,7 @@ from bethink.errors import UnknownAccount, UsageError
 from bethink.server.accounts import DEFAULT_SCOPES, Accounts, By, Key, Scope, UsageRow, as_time, as_us
 from bethink.server.accounts import Limits as KeyLimits
 from bethink.server.accounts.usage import GROUPS
-from bethink.server.accounts.values import MAX_COUNT, MAX_NAME, Clock
+from bethink.server.accounts.values import MAX_COUNT, MAX_NAME, Clock, KeyTerms
 from bethink.server.asking.asks import BadField
 from bethink.server.asking.knobs import Strict
 from bethink.server.conversations.records import moment
@@ -38,6 +38,14 @@ class LimitsBody(Strict):
     tokens_per_month: Most | None = None
 
 
+class KeyChangeBody(LimitsBody):
+    """All four limits as they shall be. `models` and `expires` stay as they are where they are left out; null is all
+    models, and for good."""
+
+    models: tuple[str, ...] | None = None
+    expires: AwareDatetime | None = None
+
+
 class KeyBody(Strict):
     name: Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
     workspace: str = "default"
@@ -49,14 +57,15 @@ class KeyBody(Strict):
 
 
 async def list_keys(http: Http) -> Response:
-    accounts = _administered(http)
+    accounts = administered(http)
     found = await asyncio.to_thread(accounts.directory.keys, with_revoked=True)
-    return json_response({"keys": [key_record(key) for key in found]})
+    used = await asyncio.to_thread(accounts.used_this_month)
+    return json_response({"keys": [key_record(key) | {"used_this_month": used.get(key.id, 0)} for key in found]})
 
 
 async def create_key(http: Http) -> Response:
     """The only time that a key's secret is told."""
-    accounts, body = _administered(http), await body_of(http, KeyBody)
+    accounts, body = administered(http), await body_of(http, KeyBody)
     made = await asyncio.to_thread(
         accounts.directory.create_key,
         body.name,
@@ -71,21 +80,30 @@ async def create_key(http: Http) -> Response:
 
 
 async def change_key(http: Http) -> Response:
-    accounts, body = _administered(http), await body_of(http, LimitsBody)
-    limits = KeyLimits(**body.model_dump())
-    changed = await asyncio.to_thread(accounts.directory.change_key, _id(http), limits=limits)
+    accounts, body = administered(http), await body_of(http, KeyChangeBody)
+    limits = KeyLimits(**body.model_dump(exclude={"models", "expires"}))
+    terms: KeyTerms | None = None
+    if body.model_fields_set & {"models", "expires"}:
+        now = await asyncio.to_thread(accounts.directory.key, _id(http))
+        expires_us = None if body.expires is None else as_us(body.expires)
+        terms = KeyTerms(
+            body.models if "models" in body.model_fields_set else now.models,
+            expires_us if "expires" in body.model_fields_set else now.expires_us,
+        )
+    changed = await asyncio.to_thread(accounts.directory.change_key, _id(http), limits=limits, terms=terms)
     return json_response({"key": key_record(changed)})
 
 
 async def revoke_key(http: Http) -> Response:
     """From now on it opens nothing, nor do its logins."""
-    accounts = _administered(http)
+    accounts = administered(http)
     revoked = await asyncio.to_thread(accounts.directory.revoke_key, _id(http))
     return json_response({"key": key_record(revoked)})
 
 
 async def show_usage(http: Http) -> Response:
-    """Sums `by` day, key, user, model or workspace, `since` a moment. Who is no administrator sees their own key's."""
+    """Sums `by` day, key, user, model or workspace, `since` a moment, of one `workspace` (its id) or `model`. Who is no
+    administrator sees their own key's."""
     accounts, who = _accounts(http), Record.of(http).asker
     given = http.query_params.get("by", "day")
     groups: dict[str, By] = {group: group for group in GROUPS if group != "request"}
@@ -93,7 +111,9 @@ async def show_usage(http: Http) -> Response:
     if by is None:
         raise BadField("by", f"by is {given[:40]!r}", "day, key, user, model or workspace")
     key = None if who.has("admin") else who.key_id
-    rows = await asyncio.to_thread(accounts.usage, by, _moment(http, "since"), _moment(http, "until"), key=key)
+    workspace, model = (http.query_params.get(name) or None for name in ("workspace", "model"))
+    since, until = _moment(http, "since"), _moment(http, "until")
+    rows = await asyncio.to_thread(accounts.usage, by, since, until, workspace=workspace, key=key, model=model)
     return json_response({"by": by, "rows": [usage_record(row) for row in rows]})
 
 
@@ -124,7 +144,7 @@ def _accounts(http: Http) -> Accounts:
     return accounts
 
 
-def _administered(http: Http) -> Accounts:
+def administered(http: Http) -> Accounts:
     """Raises: ScopeMissing."""
     Record.of(http).asker.require("admin")
     return _accounts(http)

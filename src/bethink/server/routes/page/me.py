@@ -16,15 +16,19 @@ from bethink.server.running.service import json_response
 
 async def show_me(http: Http) -> Response:
     person, pool = person_of(http), page_of(http).service.pool
-    may_use = Record.of(http).asker.may_use
-    known = [name for name in await asyncio.to_thread(pool.known) if may_use(name)]
-    default = pool.default if may_use(pool.default) else next(iter(known), "")
+    accounts, who = page_of(http).service.admission.accounts, Record.of(http).asker
+    known = [name for name in await asyncio.to_thread(pool.known) if who.may_use(name)]
+    default = pool.default if who.may_use(pool.default) else next(iter(known), "")
+    has_password = accounts is not None and await asyncio.to_thread(
+        accounts.passwords.has_one, who.workspace_id, who.user
+    )
     return json_response(
         {
             "user": person.name,
             "workspace": person.workspace,
             "is_local": person.is_local,
             "is_admin": person.is_admin,
+            "has_password": has_password,
             "version": __version__,
             "default_model": default,
             "models": [{"name": name, "is_loaded": name in pool.loaded} for name in known],
