@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bethink.model import Model, Run
 from bethink.server.accounts import LOCAL, Principal
@@ -40,15 +40,18 @@ class Runs:
         self.service.begin(Ask(model, Request(())), record)
 
     def answering(self, pending: Pending, request: Request, *, n_attempts: int) -> Answering:
-        """An attempt at an answer, named and allowed. Its trace is kept where the workspace keeps what is written (that
-        of the one person of this machine too), until the conversation is deleted.
+        """An attempt at an answer, named and allowed. Its trace is kept where the workspace keeps what is written, and
+        on the asker's own machine, until the conversation is deleted.
 
         Raises: UnknownModel, ModelNotAllowed, ScopeMissing, Draining, UnknownKey, RevokedKey, ExpiredKey.
         """
         name = pending.node.id if n_attempts == 0 else f"{pending.node.id}-{n_attempts + 1}"
         record = Record(id=name, dialect=DIALECT, principal=self._principal(pending.key_id), is_streamed=True)
         settings = pending.node.settings
-        return self.service.begin(Ask((settings.model if settings else None) or "", request), record)
+        answering = self.service.begin(Ask((settings.model if settings else None) or "", request), record)
+        if answering.principal.is_local:
+            answering.principal = replace(answering.principal, logs_content=True)
+        return answering
 
     @contextlib.asynccontextmanager
     async def started(self, answering: Answering, request_of: Callable[[Model], Request]) -> AsyncGenerator[Run]:

@@ -12,7 +12,7 @@ import pytest
 
 from bethink.config import Settings
 from bethink.server.accounts import Accounts
-from bethink.server.accounts.values import DEFAULT_WORKSPACE, LOCAL_WORKSPACE
+from bethink.server.accounts.values import DEFAULT_WORKSPACE
 from bethink.server.app import Surroundings, create_app
 from bethink.server.door.keys import Keys
 from bethink.server.page.page import Page
@@ -237,11 +237,8 @@ async def test_whoever_may_not_ask_a_model_asks_it_again_as_little(company: Comp
     assert len(found["nodes"]) == 2
 
 
-@pytest.mark.parametrize("logs_content", [False, True])
-async def test_on_ones_own_machine_traces_are_kept_as_its_workspace_says(tmp_path: Path, logs_content: bool) -> None:
+async def test_on_ones_own_machine_an_answer_opens_as_a_picture(tmp_path: Path) -> None:
     with Accounts.open(None, tmp_path) as accounts:
-        accounts.directory.change_workspace(LOCAL_WORKSPACE, logs_content=logs_content)
-        accounts.refresh()
         model = make_model()
         model.traces = tmp_path / "traces"
         pool = Pool(load=lambda _: model, known=lambda: ("scripted",), default="scripted")
@@ -255,7 +252,7 @@ async def test_on_ones_own_machine_traces_are_kept_as_its_workspace_says(tmp_pat
         ):
             client = Client(http, page)
             await client.answer(await client.new(), "What is 2 + 2?", paths=1)
-        assert len(list((tmp_path / "traces").glob("*"))) == int(logs_content)
+        assert len(list((tmp_path / "traces").glob("*"))) == 1
 
 
 async def test_a_key_hears_only_of_models_that_it_may_use(company: Company) -> None:
