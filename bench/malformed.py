@@ -119,7 +119,7 @@ class Fuzz:
         return self.chance.choice(places) if places else None
 
     def _retyped(self, inner: Any, key: Any) -> None:
-        inner[key] = self.chance.choice(ODD)
+        inner[key] = copy.deepcopy(self.chance.choice(ODD))
 
     def _renamed(self, inner: Any, key: Any) -> None:
         if isinstance(inner, dict):
