@@ -26,7 +26,7 @@ export function Knobs({ settings, name = '' }: BarProps) {
       {name && <span class="knobs-name">{name}</span>}
       <label class="knob">
         <select aria-label="Model" value={now.model ?? ''} onChange={(event) => set({ model: event.currentTarget.value || null })}>
-          <option value="">{me.value?.default_model ?? 'Default model'}</option>
+          <option value="">{me.value?.default_model || 'Default model'}</option>
           {models
             .filter((model) => model.name !== me.value?.default_model)
             .map((model) => (
