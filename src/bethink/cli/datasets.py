@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 
 from bethink.cli.model_names import open_store
-from bethink.cli.pull import Bars, Lines
+from bethink.cli.pull import fetched
 from bethink.cli.terminal import Terminal
 from bethink.store.datasets import Dataset, datasets, fetch_dataset, is_here
 
@@ -18,16 +19,8 @@ def fetching(terminal: Terminal) -> Callable[[str], Dataset]:
     """Brings a file of questions here and says how far it is. Raises: as `fetch_dataset`."""
 
     def fetch(name: str) -> Dataset:
-        import anyio
-
-        has_bars = terminal.err.is_terminal and not terminal.err.is_dumb_terminal
-        store = open_store()
-        with Bars(terminal) if has_bars else Lines(terminal) as shown:
-            try:
-                return anyio.run(fetch_dataset, store, name, shown.update)
-            except KeyboardInterrupt:
-                shown.say("stopped; the same command fetches the questions again")
-                raise
+        stopped = "stopped; the same command fetches the questions again"
+        return fetched(terminal, partial(fetch_dataset, open_store(), name), stopped)
 
     return fetch
 

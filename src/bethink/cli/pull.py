@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import click
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
@@ -17,12 +18,13 @@ from rich.text import Text
 from bethink.cli.model_names import ModelName, megabytes, open_store
 from bethink.cli.terminal import Terminal, one_row, open_terminal
 from bethink.errors import BethinkError, StoreError, UsageError
-from bethink.store.progress import PullProgress
+from bethink.store.progress import OnProgress, PullProgress
 
 if TYPE_CHECKING:
     from bethink.store import LocalModel, Store
 
 PLAIN_EVERY_S = 5.0
+Found = TypeVar("Found")
 
 
 @click.command(no_args_is_help=True)
@@ -87,16 +89,22 @@ def _as_object(error: BethinkError) -> dict[str, str]:
 
 
 def _pull_one(store: Store, name: str, terminal: Terminal) -> LocalModel:
-    import anyio
-
     from bethink.store.pull import pull as pull_model
+
+    stopped = "stopped; what came is kept, and the next pull goes on from there"
+    return fetched(terminal, partial(pull_model, store, name), stopped)
+
+
+def fetched(terminal: Terminal, fetch: Callable[[OnProgress], Awaitable[Found]], stopped: str) -> Found:
+    """What `fetch` brings, while the terminal shows how far it is. `stopped` is what to say of a Ctrl-C."""
+    import anyio
 
     has_bars = terminal.err.is_terminal and not terminal.err.is_dumb_terminal
     with Bars(terminal) if has_bars else Lines(terminal) as shown:
         try:
-            return anyio.run(pull_model, store, name, shown.update)
+            return anyio.run(fetch, shown.update)
         except KeyboardInterrupt:
-            shown.say("stopped; what came is kept, and the next pull goes on from there")
+            shown.say(stopped)
             raise
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from bethink.prompt import last_question
 from bethink.thinking.calibration import Calibration
@@ -23,19 +23,23 @@ def n_chars_of(request: Request | Completion) -> int:
     return sum(len(message.content) + len(message.thinking or "") for message in request.messages)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Estimate:
-    """Of one choice. `calibration` is that of a model that is in memory already."""
+    """Of one choice. `calibration` is that of a model that is in memory already. The question is read once."""
 
     request: Request | Completion
     calibration: Calibration | None = None
+    _spend: Spend = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._spend = Spend(0, 1) if isinstance(self.request, Completion) else _spend(self.request, self.calibration)
 
     def tokens(self, paths: int) -> int:
         """The most along so many paths."""
         request, read = self.request, n_chars_of(self.request) // CHARS_A_TOKEN
         if isinstance(request, Completion):
             return read + request.max_tokens
-        budget = self._spend(request).budget if request.budget is None else request.budget
+        budget = self._spend.budget if request.budget is None else request.budget
         thought = DEFAULT_THOUGHT if budget < 0 else budget
         return read + paths * (request.max_tokens or thought + DEFAULT_ANSWER)
 
@@ -46,7 +50,7 @@ class Estimate:
         request = self.request
         if isinstance(request, Completion):
             return (1,)
-        wish = self._spend(request).paths if request.paths is None else request.paths
+        wish = self._spend.paths if request.paths is None else request.paths
         if request.effort != "auto" or request.paths is not None:
             return (wish,)
         return [wish, *(paths for paths in (8, 4, 2, 1) if paths < wish)]
@@ -57,18 +61,19 @@ class Estimate:
             return replace(self.request, paths=paths)
         return self.request
 
-    def _spend(self, request: Request) -> Spend:
-        """As it is shipped or as it was measured, whichever is more."""
-        is_compared = _is_compared(request)
-        auto = "auto-comparable" if is_compared else "auto-native"
-        spend = efforts()[auto if request.effort == "auto" else request.effort]
-        if not is_compared:
-            return Spend(spend.budget, 1)
-        if self.calibration is None:
-            return spend
-        measured = self.calibration.efforts[request.effort].spend
-        is_unbounded = min(measured.budget, spend.budget) < 0
-        return Spend(-1 if is_unbounded else max(measured.budget, spend.budget), max(measured.paths, spend.paths))
+
+def _spend(request: Request, calibration: Calibration | None) -> Spend:
+    """As it is shipped or as it was measured, whichever is more."""
+    is_compared = _is_compared(request)
+    auto = "auto-comparable" if is_compared else "auto-native"
+    spend = efforts()[auto if request.effort == "auto" else request.effort]
+    if not is_compared:
+        return Spend(spend.budget, 1)
+    if calibration is None:
+        return spend
+    measured = calibration.efforts[request.effort].spend
+    is_unbounded = min(measured.budget, spend.budget) < 0
+    return Spend(-1 if is_unbounded else max(measured.budget, spend.budget), max(measured.paths, spend.paths))
 
 
 def _is_compared(request: Request) -> bool:
