@@ -51,7 +51,7 @@ async def settle_alone(accounts: Accounts, principal: Principal) -> list[float]:
     for n in range(ALONE):
         ticket = await accounts.admit(principal, "m", 500)
         began = time.perf_counter()
-        await ticket.settle(line(f"alone-{began}-{n}"))
+        ticket.settle(line(f"alone-{began}-{n}"))
         taken.append(time.perf_counter() - began)
     return taken
 
@@ -63,7 +63,7 @@ async def settle_together(accounts: Accounts, principal: Principal, clients: int
     async def client(number: int) -> None:
         while (began := time.perf_counter()) < ends:
             ticket = await accounts.admit(principal, "m", 500)
-            await ticket.settle(line(f"{clients}-{number}-{began}"))
+            ticket.settle(line(f"{clients}-{number}-{began}"))
             taken.append(time.perf_counter() - began)
 
     await asyncio.gather(*map(client, range(clients)))
@@ -77,7 +77,7 @@ async def settle_at(accounts: Accounts, principal: Principal, per_s: int) -> lis
     async def one(number: int) -> None:
         ticket = await accounts.admit(principal, "m", 500)
         began = time.perf_counter()
-        await ticket.settle(line(f"pace-{number}-{began}"))
+        ticket.settle(line(f"pace-{number}-{began}"))
         taken.append(time.perf_counter() - began)
 
     async with asyncio.TaskGroup() as group:

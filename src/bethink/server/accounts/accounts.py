@@ -1,12 +1,12 @@
 """`Accounts`: who may ask a server what, and what they used. The one thing that the rest of the server holds.
 
-Knows no HTTP. A request is identified and admitted from memory, in microseconds, and counted in the database before
-it is said to be finished: a kill at any moment loses no finished request, and one that had not finished was not used.
+Knows no HTTP. A request is identified and admitted from memory, in microseconds, and written into a journal before it
+is said to be finished: a kill at any moment loses no finished request, and one that had not finished was not used. The
+database has it within milliseconds; whoever reads through here waits for that.
 """
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -20,8 +20,9 @@ from sqlalchemy import Engine
 
 from bethink.errors import UnknownKey
 from bethink.server.accounts.admission import Admission, Hold, Holder, MonthlyUse
-from bethink.server.accounts.database import database_errors, open_database, reading
+from bethink.server.accounts.database import database_errors, name_of, open_database, reading
 from bethink.server.accounts.directory import Directory
+from bethink.server.accounts.journal import Journal
 from bethink.server.accounts.ledger import Entry, limited_totals, month_totals
 from bethink.server.accounts.passwords import Passwords
 from bethink.server.accounts.prices import PriceList, Prices, load_prices
@@ -40,6 +41,8 @@ from bethink.server.accounts.values import (
 )
 from bethink.server.accounts.writer import LedgerWriter
 
+JOURNALS = "ledger"
+"""The folder in the home for what the database does not have yet, one in it for each database."""
 REFRESH_S = 0.5
 PATIENCE_S = 10.0
 NO_LIMITS = Limits()
@@ -56,7 +59,7 @@ class _Known:
 class Accounts:
     """Open it with `Accounts.open`, and close it. `identify`, `admit` and tickets are for any thread and any loop."""
 
-    def __init__(self, engine: Engine, clock: Clock, *, refresh_s: float, patience_s: float) -> None:
+    def __init__(self, engine: Engine, journal: Journal, clock: Clock, *, refresh_s: float, patience_s: float) -> None:
         self._engine = engine
         self._reading = reading(engine)
         self._clock = clock
@@ -68,7 +71,9 @@ class Accounts:
         self.passwords = Passwords(engine, clock, on_change=self.refresh)
         self.prices = Prices(engine, on_change=self.refresh)
         self._refresh_all()
-        self._writer = LedgerWriter(engine, self._use, self._refresh_all, refresh_s=refresh_s, patience_s=patience_s)
+        self._writer = LedgerWriter(
+            engine, journal, self._use, self._refresh_all, refresh_s=refresh_s, patience_s=patience_s
+        )
 
     @classmethod
     def open(
@@ -83,13 +88,15 @@ class Accounts:
         """Blocks while the database is opened, and brought to the newest form where it is older.
 
         `refresh_s`: how often what other processes changed (a key revoked on the command line) is looked for.
-        `patience_s`: how long a finished request waits for a database that is away before it fails.
+        `patience_s`: how long `close` and whoever reads wait for a database that is away. What is not written by then
+        stays in the journal, in `home`.
 
         Raises: UsageError, ExtraMissing, DatabaseTooNew, AccountsError.
         """
         engine = open_database(url, home)
         try:
-            return cls(engine, clock or Clock(), refresh_s=refresh_s, patience_s=patience_s)
+            journal = Journal(home / JOURNALS / name_of(engine))
+            return cls(engine, journal, clock or Clock(), refresh_s=refresh_s, patience_s=patience_s)
         except BaseException:
             engine.dispose()
             raise
@@ -172,7 +179,10 @@ class Accounts:
         self._admission.end(hold, used_tokens)
 
     def record(self, principal: Principal, line: UsageLine) -> Future[None]:
-        """Have a line written; for tickets."""
+        """Have a line written; for tickets. The future is done when the database has it.
+
+        Raises: AccountsError: it could not be written.
+        """
         cost_nano = self._known.prices.cost_nano(line)
         return self._writer.submit(Entry(principal.workspace_id, principal.key_id, line, cost_nano))
 
@@ -192,10 +202,12 @@ class Accounts:
         """Sums, from `since` (included) to `until` (not). `workspace` and `key` are ids; `most` keeps the newest groups
         only. Blocks: use a thread."""
         span = Span(since, until, workspace, key, model)
+        self._writer.flush()
         return usage_rows(self._reading, by, span, most=most)
 
     def used_this_month(self) -> dict[str, int]:
         """Tokens of this month (UTC) by the id of each key and workspace that used any. Blocks for a moment."""
+        self._writer.flush()
         with database_errors("the usage cannot be read"), self._reading.begin() as connection:
             return month_totals(connection, month_of(self._clock.now_us()))
 
@@ -208,6 +220,7 @@ class Accounts:
         key: str | None = None,
     ) -> Iterator[LedgerRow]:
         """The ledger row by row, oldest first, however long it is. Blocks."""
+        self._writer.flush()
         return ledger_rows(self._reading, Span(since, until, workspace, key))
 
     def reconcile(self, traces: Path, since: datetime | None = None, until: datetime | None = None) -> Reconciliation:
@@ -235,24 +248,23 @@ class Accounts:
 class Ticket:
     """The right to one request. `settle` it when it is finished, `release` it when it came to nothing."""
 
-    __slots__ = ("_accounts", "_hold", "_written", "principal")
+    __slots__ = ("_accounts", "_hold", "_is_settled", "principal")
 
     def __init__(self, accounts: Accounts, principal: Principal, hold: Hold) -> None:
         self.principal = principal
         self._accounts = accounts
         self._hold = hold
-        self._written: Future[None] | None = None
+        self._is_settled = False
 
-    async def settle(self, line: UsageLine) -> None:
-        """Returns when the line is on the disk. Whatever happens to the caller meanwhile, it is written; settling again
-        waits for the same line.
+    def settle(self, line: UsageLine) -> None:
+        """Returns when the line outlives this process. Settling again does nothing.
 
         Raises: AccountsError: it could not be written.
         """
-        if self._written is None:
-            self._written = self._accounts.record(self.principal, line)
+        if not self._is_settled:
+            self._accounts.record(self.principal, line)
+            self._is_settled = True
             self._accounts.end(self._hold, line.total_tokens)
-        await asyncio.wrap_future(self._written)
 
     def release(self) -> None:
         """Give back what was reserved. After `settle`, or a second time, it does nothing."""

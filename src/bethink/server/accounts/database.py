@@ -8,6 +8,7 @@ lock. Two processes may open a new database at the same moment. No error and no 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import sqlite3
 import time
@@ -18,7 +19,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.engine.url import URL
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from bethink.errors import AccountsError, DatabaseTooNew, ExtraMissing, UsageError
 
@@ -60,6 +61,11 @@ def database_errors(what: str) -> Generator[None]:
         raise AccountsError(
             f"{what}: {reason}", "is it there, is it running, and may this user write to it?"
         ) from error
+
+
+def name_of(engine: Engine) -> str:
+    """A name for files that belong to this database."""
+    return hashlib.sha256(engine.url.render_as_string(hide_password=True).encode()).hexdigest()[:16]
 
 
 def reading(engine: Engine) -> Engine:
@@ -177,8 +183,3 @@ def _revision(connection: Connection) -> str | None:
         return None
     found: object = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()
     return None if found is None else str(found)
-
-
-def is_transient(error: BaseException) -> bool:
-    """Whether the same statement may pass when it is tried again: a lost connection, a lock, a restarted server."""
-    return isinstance(error, OperationalError) or (isinstance(error, DBAPIError) and error.connection_invalidated)

@@ -43,7 +43,9 @@ class Entry:
 
 def write_entries(connection: Connection, entries: Iterable[Entry]) -> set[str]:
     """Those that are not there yet, within the transaction of `connection`. Returns their request ids."""
-    first = {entry.line.request_id: entry for entry in reversed([*entries])}
+    first: dict[str, Entry] = {}
+    for entry in entries:
+        first.setdefault(entry.line.request_id, entry)
     rows = [_row(entry) for entry in first.values()]
     inserted = connection.execute(_insert_rows(connection.dialect.name), rows)
     written = {str(request_id) for request_id in inserted.scalars()}

@@ -94,7 +94,7 @@ class Pending:
     answering: Answering
     ticket: Ticket | None
 
-    async def settle(self, error: BaseException | None) -> None:
+    def settle(self, error: BaseException | None) -> None:
         """Write down what it used. A request that had not begun used nothing.
 
         Raises: AccountsError.
@@ -121,7 +121,7 @@ class Pending:
             duration_us=int(record.seconds() * 1e6),
             trace_id=self._trace_id,
         )
-        await self.ticket.settle(line)
+        self.ticket.settle(line)
 
     @property
     def _trace_id(self) -> str:

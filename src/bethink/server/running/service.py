@@ -170,7 +170,7 @@ class Service:
                 failure = error
                 raise
             finally:
-                await pending.settle(failure)
+                pending.settle(failure)
                 self.on_settled(answering.record)
 
     def _model(self, answering: Answering) -> contextlib.AbstractAsyncContextManager[Model]:

@@ -14,10 +14,11 @@ async def client(accounts: Accounts, name: str) -> None:
     while True:
         ticket = await accounts.admit(LOCAL, "m", 10)
         request_id = f"{name}-{n_settled}"
-        await ticket.settle(UsageLine(request_id, "m", "openai", "ok", 1_795_600_000_000_000, input_tokens=7))
+        ticket.settle(UsageLine(request_id, "m", "openai", "ok", 1_795_600_000_000_000, input_tokens=7))
         sys.stdout.write(f"{request_id}\n")
         sys.stdout.flush()
         n_settled += 1
+        await asyncio.sleep(0)
 
 
 async def run(url: str, home: str, prefix: str) -> None:

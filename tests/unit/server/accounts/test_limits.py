@@ -45,9 +45,9 @@ async def test_tokens_per_minute_are_reserved_and_then_corrected(accounts: Accou
     ticket = await accounts.admit(principal, "m", 900)
     with pytest.raises(RateLimited, match="1,000 tokens per minute"):
         await accounts.admit(principal, "m", 101)
-    await ticket.settle(line(input_tokens=50))
+    ticket.settle(line(input_tokens=50))
     more = await accounts.admit(principal, "m", 950)
-    await more.settle(line(input_tokens=2000))  # it took more than it said
+    more.settle(line(input_tokens=2000))  # it took more than it said
     with pytest.raises(RateLimited):
         await accounts.admit(principal, "m", 1)
 
@@ -74,7 +74,7 @@ async def test_concurrency(accounts: Accounts) -> None:
 
 async def test_tokens_per_month(accounts: Accounts, hands: HandClock, line: Line) -> None:
     principal = ask_with(accounts, Limits(tokens_per_month=1000))
-    await (await accounts.admit(principal, "m", 600)).settle(line(input_tokens=600))
+    (await accounts.admit(principal, "m", 600)).settle(line(input_tokens=600))
     with pytest.raises(QuotaExhausted, match="the key 'ci' has used 600 of 1,000 tokens this month") as refused:
         await accounts.admit(principal, "m", 401)
     assert (refused.value.code, refused.value.http_status) == ("quota_exhausted", 429)
@@ -139,11 +139,11 @@ async def test_monthly_use_is_known_after_a_restart_and_by_other_servers(
     accounts: Accounts, url: str, tmp_path: Path, hands: HandClock, line: Line
 ) -> None:
     principal = ask_with(accounts, Limits(tokens_per_month=1000))
-    await (await accounts.admit(principal, "m", 10)).settle(line(input_tokens=600))
+    (await accounts.admit(principal, "m", 10)).settle(line(input_tokens=600))
     with Accounts.open(url, tmp_path, clock=hands.clock(), refresh_s=0.05) as other:
         with pytest.raises(QuotaExhausted, match="used 600"):
             await other.admit(principal, "m", 500)
-        await (await other.admit(principal, "m", 400)).settle(line(input_tokens=390))
+        (await other.admit(principal, "m", 400)).settle(line(input_tokens=390))
 
     def is_seen() -> bool:
         try:
@@ -172,7 +172,7 @@ async def test_many_tasks_at_once_never_pass_a_limit(accounts: Accounts, line: L
             most = max(most, n_running)
             await asyncio.sleep(0)
             n_running -= 1
-            await ticket.settle(line())
+            ticket.settle(line())
             n_done += 1
 
     await asyncio.gather(*(client() for _ in range(40)))

@@ -23,7 +23,7 @@ def keep(folder: Path, trace_id: str, usage: Usage) -> None:
 
 
 async def settle(accounts: Accounts, line: UsageLine, trace_id: str) -> None:
-    await (await accounts.admit(LOCAL, "m", 1)).settle(replace(line, trace_id=trace_id))
+    (await accounts.admit(LOCAL, "m", 1)).settle(replace(line, trace_id=trace_id))
 
 
 async def test_rows_that_say_what_their_trace_says_are_equal(accounts: Accounts, line: Line, tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def price(model: str, valid_from: datetime = NEW_YEAR, answer: str = "4") -> Pri
 
 async def use(accounts: Accounts, key: str, line: UsageLine) -> None:
     principal = accounts.principal(accounts.directory.key(key).id) if key else LOCAL
-    await (await accounts.admit(principal, line.model, 1)).settle(line)
+    (await accounts.admit(principal, line.model, 1)).settle(line)
 
 
 async def test_usage_adds_up_by_every_group(accounts: Accounts, line: Line) -> None:
