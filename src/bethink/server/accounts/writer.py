@@ -31,6 +31,8 @@ from bethink.server.accounts.ledger import Entry, write_entries
 LARGEST_BATCH = 500
 MOST_WAITING = 200_000
 """Lines that may wait for a database that is away; some hundred megabytes."""
+GATHER_S = 0.005
+"""Before a commit, for others to join it, and for the request that brought it to be answered meanwhile."""
 OTHERS_S = 0.3
 """A busy process always has lines that wait; those that were told before one asked are in the database by then."""
 
@@ -138,6 +140,8 @@ class LedgerWriter:
         batch: list[_Waiting] = []
         try:
             found = self._queue.get(timeout=max(self._refreshed_s + self._refresh_s - time.monotonic(), 0.001))
+            if found is not None:
+                time.sleep(GATHER_S)
             while found is not None:
                 batch.append(found)
                 if len(batch) == LARGEST_BATCH:

@@ -140,6 +140,7 @@ async def test_monthly_use_is_known_after_a_restart_and_by_other_servers(
 ) -> None:
     principal = ask_with(accounts, Limits(tokens_per_month=1000))
     (await accounts.admit(principal, "m", 10)).settle(line(input_tokens=600))
+    accounts.usage()  # waits for the database
     with Accounts.open(url, tmp_path, clock=hands.clock(), refresh_s=0.05) as other:
         with pytest.raises(QuotaExhausted, match="used 600"):
             await other.admit(principal, "m", 500)
