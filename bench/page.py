@@ -5,8 +5,9 @@
 
 Prints: first paint and when the page can be used, over ten megabits a second 20 ms away; what the page's main thread
 computes a frame while 100 tokens a second (of four characters) stream into 500 messages; the same while 5,000 messages
-scroll; and what the page holds each minute of a stream, with its slope. Milliseconds are of the main thread's own
-processor time, from Chromium's trace: other programs do not count. Needs Chromium and `pip install playwright`.
+scroll; and what the page holds each minute while one answer after the other streams, with its slope. Milliseconds are
+of the main thread's own processor time, from Chromium's trace: other programs do not count. Needs Chromium and `pip
+install playwright`.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ SLOW = {"offline": False, "latency": 20, "downloadThroughput": 1_250_000, "uploa
 TRACED = ("devtools.timeline", "toplevel", "cc")
 FRAME_MS = 1000 / 60
 CHARACTERS_A_SECOND = 400
+ANSWER_CHARACTERS = 6_000
 KINDS = {
     "script": ("FunctionCall", "EvaluateScript", "FireAnimationFrame", "EventDispatch", "TimerFire", "RunMicrotasks"),
     "style": ("UpdateLayoutTree",),
@@ -89,10 +91,11 @@ def fill(server: Server, title: str, n: int) -> str:
     return conversation
 
 
-def ask(server: Server, conversation: str) -> str:
-    """A question at the end of it, answered without a thought; the answer's id."""
+def ask(server: Server, conversation: str, n_tokens: int) -> str:
+    """A question at the end of it, answered without a thought in so many tokens; the answer's id."""
     leaf = httpx.get(f"{server.url}/api/conversations/{conversation}").json()["leaf"]
-    body = {"parent": leaf, "content": "Go on.", "settings": {"effort": "none", "paths": 1, "check": "none"}}
+    settings = {"effort": "none", "paths": 1, "check": "none", "max_tokens": n_tokens}
+    body = {"parent": leaf, "content": "Go on.", "settings": settings}
     asked = httpx.post(f"{server.url}/api/conversations/{conversation}/ask", json=body).raise_for_status()
     return str(asked.json()["assistant"]["id"])
 
@@ -158,13 +161,20 @@ def frames_of(events: list[dict[str, Any]]) -> Frames:
 
 def streaming(browser: Browser, server: Server, seconds: float) -> Frames:
     conversation = fill(server, "Long", 500)
-    node = ask(server, conversation)
+    node = ask(server, conversation, int((seconds + 30) * CHARACTERS_A_SECOND))
     page = opened(browser, server, f"/c/{conversation}")
     page.wait_for_timeout(10_000)  # so that the answer is long
+    before = shown(page)
     frames = traced(browser, page, lambda: page.wait_for_timeout(seconds * 1000))
+    print(f"  {(shown(page) - before) / seconds:.0f} characters a second while tracing", file=sys.stderr)
     httpx.post(f"{server.url}/api/nodes/{node}/stop")
     page.context.close()
     return frames
+
+
+def shown(page: Page) -> int:
+    """Characters of all messages that stand on the page."""
+    return page.evaluate("document.querySelector('.messages').textContent.length")
 
 
 def scrolling(browser: Browser, server: Server) -> Frames:
@@ -178,25 +188,30 @@ def scrolling(browser: Browser, server: Server) -> Frames:
 
 
 def memory(browser: Browser, server: Server, minutes: float) -> Sequence[Sequence[object]]:
-    """Conversation by conversation is asked as it ends: the page stays open all the time."""
+    """Somebody who asks on and on in one conversation: the page stays open all the time, and always streams."""
     conversation = fill(server, "An hour", 20)
-    node = ask(server, conversation)
+    ask(server, conversation, ANSWER_CHARACTERS)
     page = opened(browser, server, f"/c/{conversation}")
     session = page.context.new_cdp_session(page)
     send(session, "Performance.enable")
     rows: list[tuple[float, float, float, int]] = []
-    began = time.monotonic()
+    began, n_asked = time.monotonic(), 1
     while True:
         send(session, "HeapProfiler.collectGarbage")
         metrics = {one["name"]: one["value"] for one in send(session, "Performance.getMetrics")["metrics"]}
-        written = page.evaluate("document.querySelector('.messages').textContent.length")
         at = (time.monotonic() - began) / 60
-        rows.append((at, metrics["JSHeapUsedSize"] / 1e6, metrics["Nodes"], written))
-        print(f"  {at:.1f} min: {rows[-1][1]:.2f} MB, {rows[-1][2]:.0f} nodes", file=sys.stderr)
+        rows.append((at, metrics["JSHeapUsedSize"] / 1e6, metrics["Nodes"], n_asked))
+        print(f"  {at:.1f} min: {rows[-1][1]:.2f} MB, {rows[-1][2]:.0f} nodes, {n_asked} answers", file=sys.stderr)
         if at >= minutes:
             break
-        page.wait_for_timeout(min(60.0, (minutes - at) * 60) * 1000)
-    httpx.post(f"{server.url}/api/nodes/{node}/stop")
+        ends = time.monotonic() + min(60.0, (minutes - at) * 60)
+        while time.monotonic() < ends:
+            page.wait_for_timeout(250)
+            if not page.locator(".live").count():
+                page.locator("#question").fill("Go on.")
+                page.locator("#question").press("Enter")
+                page.wait_for_selector(".live")
+                n_asked += 1
     table: list[Sequence[object]] = [(f"{a:.1f}", f"{mb:.2f}", f"{nodes:.0f}", n) for a, mb, nodes, n in rows]
     times, heaps, nodes = ([row[part] for row in rows[len(rows) > 2 :]] for part in (0, 1, 2))
     slopes = [statistics.linear_regression(times, each).slope for each in (heaps, nodes)]
@@ -211,7 +226,7 @@ def main() -> None:
     found = shutil.which("chromium") or shutil.which("google-chrome")
     if found is None:
         sys.exit("error: a Chromium is needed")
-    n_tokens = int((given.minutes + 3) * 60 * CHARACTERS_A_SECOND)
+    n_tokens = int((given.seconds + 40) * CHARACTERS_A_SECOND)
     options = ("--tokens", n_tokens, "--delay", 1 / CHARACTERS_A_SECOND, "--context", 1 << 24, "--markdown")
     print(machine())
     with scripted_server(*map(str, options)) as server, sync_playwright() as playwright:
@@ -221,9 +236,9 @@ def main() -> None:
             streaming(browser, server, given.seconds).row("100 tokens/s into 500 messages"),
             scrolling(browser, server).row("5,000 messages scroll"),
         ]
-        shown = ("", "frames", "median", "p95", "over 16.7", *KINDS)
-        show("The main thread, ms a frame", shown, rows)
-        held = ("minute", "heap, MB", "nodes", "characters shown")
+        columns = ("", "frames", "median", "p95", "over 16.7", *KINDS)
+        show("The main thread, ms a frame", columns, rows)
+        held = ("minute", "heap, MB", "nodes", "answers")
         show("What the page holds", held, memory(browser, server, given.minutes))
         browser.close()
 
