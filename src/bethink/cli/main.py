@@ -204,8 +204,8 @@ def _tell(error: BaseException, invocation: Invocation) -> int:
             _say(str(cause), cause.hint)
             return cause.exit_code
         case click.exceptions.NoArgsIsHelpError():
-            click.echo(cause.format_message(), err=True)
-            return cause.exit_code
+            click.echo(cause.format_message())
+            return 0
         case click.UsageError():
             _say(cause.format_message(), f"`{cause.ctx.command_path} --help` shows how" if cause.ctx else "")
             return cause.exit_code

@@ -33,6 +33,10 @@ def _offer_ids(_ctx: click.Context, _param: click.Parameter, incomplete: str) ->
 def trace() -> None:
     """See who decided what in an earlier request.
 
+    \b
+      bethink trace show
+      bethink trace export --format html
+
     ID is `last`, or the beginning of an id or of its last part.
     """
 
@@ -43,7 +47,12 @@ def trace() -> None:
 )
 @click.option("--json", "is_json", is_flag=True, help="Print a JSON array.")
 def list_traces(count: int, is_json: bool) -> None:
-    """List the traces of late."""
+    """List the traces of late.
+
+    \b
+      bethink trace list
+      bethink trace list -n 100 --json
+    """
     folder = _folder()
     rows = [_row(file) for file in trace_files(folder)[:count]]
     terminal = open_terminal()
