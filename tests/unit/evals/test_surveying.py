@@ -13,6 +13,7 @@ from bethink.errors import UsageError
 from bethink.evals.mixture import open_questions
 from bethink.evals.results import RESULTS, SETTINGS, Line, PathLine
 from bethink.evals.surveying import BUDGETS, N_PATHS, Shape, fitting, read_samples, shape_of, together
+from bethink.store.datasets import Dataset
 
 
 def test_a_fast_model_with_time_gets_all_paths_and_long_thoughts() -> None:
@@ -91,3 +92,17 @@ def test_ones_own_questions_come_in_an_order_of_chance(tmp_path: Path) -> None:
     assert order != [str(n) for n in range(50)]
     assert sorted(map(str, order)) == sorted(str(n) for n in range(50))
     assert order == [e.gold for e in open_questions(path, 0).examples]
+
+
+def test_ones_own_questions_may_be_on_a_hub(tmp_path: Path) -> None:
+    path = tmp_path / "0a1b"
+    path.write_text("".join(json.dumps({"question": f"{n}?", "answer": n}) + "\n" for n in range(50)), "utf-8")
+    asked: list[str] = []
+
+    def fetch(name: str) -> Dataset:
+        asked.append(name)
+        return Dataset(name, path, "0" * 64, path.stat().st_size, name, "source", "MIT")
+
+    task = open_questions(Path("hf:org/repo:own.jsonl"), 0, fetch)
+    assert asked == ["hf:org/repo:own.jsonl"]
+    assert (task.source, len(task.examples)) == ("hf:org/repo:own.jsonl", 50)
