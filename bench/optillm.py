@@ -4,7 +4,7 @@
     python bench/optillm.py --model qwen2.5-coder:0.5b --optillm .venv-optillm/bin/optillm --n 30 --out optillm.jsonl
 
 optillm's self-consistency draws five samples, one after the other, as it is written; bethink gets five paths as well.
-Its `bon` (three samples, which the model then rates) is the other approach. Of every answer the boxed or last value is
+Its `bon` (five samples in one call, which the model then rates) is the other approach. Of every answer the boxed or last value is
 judged, by one verifier. One question at a time; one line a question in --out, and a run that was killed goes on.
 Development questions only.
 """
@@ -73,7 +73,9 @@ def ask_optillm(url: str, name: str, approach: str, question: Question) -> Answe
 def start_optillm(program: Path, upstream: Server) -> tuple[subprocess.Popen[bytes], str]:
     port = free_port()
     command = [str(program), "--base-url", f"{upstream.url}/v1", "--port", str(port), "--log", "error"]
-    environ = os.environ | {"OPENAI_API_KEY": upstream.key}
+    command += ["--best-of-n", str(N_SAMPLES)]
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}  # it holds this very file
+    environ["OPENAI_API_KEY"] = upstream.key
     process = subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL)
     wait_for(f"http://127.0.0.1:{port}/health", process)
     return process, f"http://127.0.0.1:{port}"
