@@ -4,9 +4,9 @@
     python bench/optillm.py --model qwen2.5-coder:0.5b --optillm .venv-optillm/bin/optillm --n 30 --out optillm.jsonl
 
 optillm's self-consistency draws five samples, one after the other, as it is written; bethink gets five paths as well.
-Its `bon` (five samples in one call, which the model then rates) is the other approach. Of every answer the boxed or last value is
-judged, by one verifier. One question at a time; one line a question in --out, and a run that was killed goes on.
-Development questions only.
+Its `bon` (five samples in one call, which the model then rates) is the other approach. Of every answer the boxed or
+last value is judged, by one verifier. One question at a time; one line a question in --out, and a run that was killed
+goes on. Development questions only.
 """
 
 from __future__ import annotations

@@ -158,6 +158,15 @@ def send(session: CDPSession, method: str, parameters: dict[str, Any] | None = N
     return call(method, parameters)
 
 
+@pytest.fixture
+def company(tmp_path: Path) -> Iterator[Server]:
+    """A server that lets nobody in without a key; an administrator's stands in its `secret_file`."""
+    server = Server(tmp_path / "home", free_port(), secret_file=tmp_path / "secret")
+    server.start()
+    yield server
+    server.stop()
+
+
 class MainThread:
     """What the page's main thread computes, in seconds of the processor: other programs here do not count."""
 

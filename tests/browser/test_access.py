@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.company import come_in, come_in_with_key, let_in
 from tests.browser.conftest import Open, Reader, Server, send
 
 AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
@@ -54,6 +55,37 @@ def test_an_audit_finds_nothing(reader_at: Open, server: Server, scheme: str, wi
         for fold in reader.page.locator(".fold > summary").all()[:2]:
             fold.click()
         found[tab] = audit(reader)
+    assert {where: wrongs for where, wrongs in found.items() if wrongs} == {}
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")])
+@pytest.mark.usefixtures("built")
+def test_an_audit_of_a_companys_page_finds_nothing(reader_at: Open, company: Server, scheme: str, width: int) -> None:
+    ada, ann = (reader_at(company.url, width=width, scheme=scheme, is_mobile=width < 800) for _ in range(2))
+    found: dict[str, list[str]] = {}
+    ada.page.goto(company.url)
+    expect(ada.page.get_by_label("Your key")).to_be_visible()
+    found["a key is asked for"] = audit(ada)
+    come_in_with_key(ada.page, company)
+    password = let_in(ada.page, company, "ann")
+    found["somebody was let in"] = audit(ada)
+    for tab in ("usage", "keys", "people"):
+        ada.page.goto(f"{company.url}/settings/{tab}")
+        ada.page.wait_for_selector(".card")
+        for fold in ada.page.locator(".fold > summary").all()[:2]:
+            fold.click()
+        found[f"an administrator's {tab}"] = audit(ada)
+    come_in(ann.page, company, "ann", "a wrong password")
+    expect(ann.page.get_by_role("alert")).to_be_visible()
+    found["a wrong password"] = audit(ann)
+    come_in(ann.page, company, "ann", password)
+    expect(ann.page.locator("#question")).to_be_visible()
+    ann.page.goto(f"{company.url}/settings/looks")
+    ann.page.wait_for_selector(".card")
+    found["change of a password"] = audit(ann)
+    ann.page.goto(f"{company.url}/settings/people")
+    ann.page.wait_for_selector(".card")
+    found["not an administrator's"] = audit(ann)
     assert {where: wrongs for where, wrongs in found.items() if wrongs} == {}
 
 

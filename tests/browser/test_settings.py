@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
-from tests.browser.conftest import Open, Reader, Server, free_port
+from tests.browser.company import come_in, come_in_with_key, let_in
+from tests.browser.conftest import Open, Reader, Server
 
 
 def test_models_say_what_they_are_and_whether_they_fit(reader: Reader) -> None:
@@ -74,38 +72,6 @@ def test_the_theme_is_chosen_and_kept(reader: Reader) -> None:
     reader.page.reload()
     reader.page.wait_for_selector(".card")
     assert reader.page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "dark"
-
-
-@pytest.fixture
-def company(tmp_path: Path) -> Iterator[Server]:
-    """A server that lets nobody in without a key; an administrator's stands in its `secret_file`."""
-    server = Server(tmp_path / "home", free_port(), secret_file=tmp_path / "secret")
-    server.start()
-    yield server
-    server.stop()
-
-
-def come_in_with_key(page: Page, company: Server) -> None:
-    page.goto(company.url)
-    page.get_by_label("Your key").fill((company.secret_file or Path()).read_text())
-    page.get_by_role("button", name="Come in").click()
-    expect(page.locator("#question")).to_be_visible()
-
-
-def come_in(page: Page, company: Server, name: str, password: str) -> None:
-    page.goto(company.url)
-    page.get_by_label("Your name").fill(name)
-    page.get_by_label("Your password").fill(password)
-    page.get_by_role("button", name="Come in").click()
-
-
-def let_in(page: Page, company: Server, name: str) -> str:
-    """By an administrator, on the page; the password that was made."""
-    page.goto(company.url + "/settings/people")
-    page.get_by_label("Name", exact=True).fill(name)
-    page.get_by_role("button", name="Let them in").click()
-    expect(page.locator(".made")).to_contain_text(name)
-    return page.locator(".made code").inner_text()
 
 
 def test_where_a_key_is_needed_the_page_asks_for_it_and_lets_go_again(reader_at: Open, company: Server) -> None:
@@ -191,7 +157,7 @@ def test_a_workspace_is_made_limited_and_its_use_is_seen(reader_at: Open, compan
     expect(space).to_contain_text("9,000")
     ada.watched.forgives_dialogs = True
     let_in(page, company, "ann")
-    page.get_by_role("button", name="Take the password of ann away").click()
+    page.get_by_role("button", name="Take away the password of ann").click()
     expect(page.get_by_role("list", name="People of default")).to_contain_text("locked out")
 
 

@@ -25,7 +25,7 @@ async function setPassword(body: { name: string; workspace: string; password?: s
 }
 
 async function takePassword(user: User): Promise<void> {
-  if (!confirm(`Take the password of ${user.name} away? They are logged out, and come with a key or not at all.`)) return;
+  if (!confirm(`Take away the password of ${user.name}? They are logged out, and come with a key or not at all.`)) return;
   await attempt(() => remove(`/api/users/${encodeURIComponent(user.id)}/password`));
   await load();
 }
@@ -104,7 +104,7 @@ function Person({ user, space }: { user: User; space: Workspace }) {
         New password
       </button>
       {user.has_password && (
-        <button type="button" class="button small" aria-label={`Take the password of ${user.name} away`} onClick={() => void takePassword(user)}>
+        <button type="button" class="button small" aria-label={`Take away the password of ${user.name}`} onClick={() => void takePassword(user)}>
           Take away
         </button>
       )}
