@@ -32,8 +32,9 @@ export const Stretch = memo(function Stretch({ nodes, drawnFrom }: { nodes: Node
 const Message = memo(function Message({ node, isNear, isLast }: { node: Node; isNear: boolean; isLast: boolean }) {
   const isDrawn = useTurn(isNear, isLast || isOpen(node));
   const who = node.role === 'user' ? 'You' : 'The model';
+  // Another element, not other content: the browser keeps the old layout, and with it the old content, of one it skips.
   return (
-    <article class={`message is-${node.role}`} tabIndex={-1} aria-label={who} data-node={node.id}>
+    <article key={isDrawn ? 'near' : 'far'} class={`message is-${node.role}`} tabIndex={-1} aria-label={who} data-node={node.id}>
       {!isDrawn ? <div class="far">{node.content}</div> : node.role === 'user' ? <Question node={node} /> : <FullAnswer node={node} />}
     </article>
   );
