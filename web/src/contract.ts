@@ -12,6 +12,8 @@ export interface Settings {
   budget: number | null;
   within_s: number | null;
   paths: number | null;
+  /** So many of the paths write a program that is run, and its value votes. */
+  programs: number | null;
   check: Check;
   temperature: number | null;
   system: string | null;
@@ -62,6 +64,7 @@ export interface Usage {
 
 export interface PathResult {
   index: number;
+  kind?: 'prose' | 'program';
   thinking: string;
   answer: string;
   extracted: string | null;

@@ -8,7 +8,7 @@ function kept<T>(name: string, usual: T): Signal<T> {
   let start = usual;
   try {
     const stored = localStorage.getItem(key);
-    if (stored !== null) start = JSON.parse(stored) as T;
+    if (stored !== null) start = filled(JSON.parse(stored) as T, usual);
   } catch {
     // A browser that keeps nothing is served all the same.
   }
@@ -23,6 +23,9 @@ function kept<T>(name: string, usual: T): Signal<T> {
   return value;
 }
 
+/** What an older page kept lacks what came since. */
+const filled = <T,>(stored: T, usual: T): T => (usual && typeof usual === 'object' ? { ...usual, ...stored } : stored);
+
 export type Theme = 'system' | 'light' | 'dark';
 export const USUAL: Settings = {
   model: null,
@@ -30,6 +33,7 @@ export const USUAL: Settings = {
   budget: null,
   within_s: null,
   paths: null,
+  programs: null,
   check: 'auto',
   temperature: null,
   system: null,
@@ -47,7 +51,13 @@ effect(() => {
   else document.documentElement.dataset['theme'] = chosen;
 });
 
+/** Programs give values, so they go with the checks that compare values. */
+export const mayHavePrograms = ({ check }: Settings): boolean => check === 'auto' || check === 'math';
+
+/** As they are asked: without what does not go together. */
+export const agreeing = (settings: Settings): Settings => (mayHavePrograms(settings) ? settings : { ...settings, programs: null });
+
 /** What differs from doing nothing, which is all that is sent. */
 export function stated(settings: Settings): Partial<Settings> {
-  return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== null)) as Partial<Settings>;
+  return Object.fromEntries(Object.entries(agreeing(settings)).filter(([, value]) => value !== null)) as Partial<Settings>;
 }

@@ -44,7 +44,7 @@ export interface Said {
 export function verdictWords(result: Result): Said {
   const verdict = result.verdict;
   const n = result.paths.filter((path) => !path.is_cancelled).length;
-  if (verdict.kind === 'vote' && n > 1) return voteWords(verdict, n);
+  if (verdict.kind === 'vote' && n > 1) return voteWords(verdict, n, programsWords(result));
   if (verdict.kind === 'none' || (verdict.passed === null && n <= 1)) {
     const said = verdict.kind === 'none' || verdict.kind === 'vote' || !verdict.why;
     return { sureness: 'unchecked', badge: 'Not checked', line: said ? 'One answer, with nothing to compare it with.' : `${sentence(verdict.why)}.` };
@@ -56,16 +56,24 @@ export function verdictWords(result: Result): Said {
   return { sureness: 'unsure', badge: 'Unsure', line: `Could not be checked: ${why}` };
 }
 
-function voteWords(verdict: Verdict, n: number): Said {
+/** How much of the largest class was computed: empty where nothing was. */
+function programsWords({ paths, verdict }: Result): string {
+  const first = paths.filter((path) => !path.is_cancelled && path.extracted !== null && path.extracted === verdict.extracted);
+  const programs = first.filter((path) => path.kind === 'program').length;
+  if (!programs) return '';
+  return programs === first.length ? ' · only programs computed it, none said it in words' : ` · ${plural(programs, 'program')} computed it`;
+}
+
+function voteWords(verdict: Verdict, n: number, programs: string): Said {
   const first = verdict.votes[0]?.count ?? 0;
   const answer = verdict.extracted ? `: ${short(verdict.extracted)}` : '';
   const share = verdict.agreement ?? first / n;
   if (first <= 1) return { sureness: 'unsure', badge: 'Unsure', line: `The ${n} paths scatter: no two came to the same answer.` };
   const chance = verdict.probability == null ? '' : ` · about ${Math.round(verdict.probability * 100)} % likely right`;
-  const line = `${first} of ${n} paths agree${answer}${chance}`;
+  const line = `${first} of ${n} paths agree${answer}${chance}${programs}`;
   if (verdict.passed !== true) return { sureness: 'unsure', badge: 'Unsure', line: `Only ${line}. The others went elsewhere.` };
   const isHigh = verdict.probability == null ? share >= 0.85 : verdict.probability >= 0.9;
-  if (isHigh) return { sureness: 'sure', badge: 'Quite sure', line: first === n ? `All ${n} paths agree${answer}${chance}` : line };
+  if (isHigh) return { sureness: 'sure', badge: 'Quite sure', line: first === n ? `All ${n} paths agree${answer}${chance}${programs}` : line };
   return { sureness: 'sure', badge: 'Fairly sure', line };
 }
 
@@ -126,12 +134,13 @@ export const CHECKS = [
 
 /** The settings of an answer in a line, for comparing. */
 export function settingsWords(node: Node): string {
-  const { effort, budget, within_s, paths, check, temperature } = node.settings ?? {};
+  const { effort, budget, within_s, paths, programs, check, temperature } = node.settings ?? {};
   const words = [modelName(node)];
   if (effort && effort !== 'auto') words.push(effort === 'none' ? 'no thinking' : `${effort} effort`);
   if (budget != null) words.push(`${number(budget)} tokens of thought`);
   if (within_s != null) words.push(`within ${seconds(within_s)}`);
   if (paths != null) words.push(plural(paths, 'path'));
+  if (programs) words.push(`${plural(programs, 'program')} among them`);
   if (check && check !== 'auto') words.push(check === 'none' ? 'no check' : `check: ${check}`);
   if (temperature != null) words.push(`temperature ${temperature}`);
   return words.join(' · ');

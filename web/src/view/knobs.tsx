@@ -4,7 +4,7 @@ import type { Signal } from '@preact/signals';
 import { useEffect, useId, useRef } from 'preact/hooks';
 import type { Check, Effort, Settings } from '../contract';
 import { me } from '../state/me';
-import { USUAL } from '../state/preferences';
+import { agreeing, mayHavePrograms, USUAL } from '../state/preferences';
 import { CHECKS, EFFORTS } from '../text/words';
 import { Icon } from './icons';
 
@@ -20,7 +20,7 @@ export function Knobs({ settings, name = '' }: BarProps) {
   const now = settings.value;
   const models = me.value?.models ?? [];
   const known = now.model === null || models.some((model) => model.name === now.model);
-  const more = [now.budget, now.within_s, now.paths, now.temperature].filter((one) => one !== null).length + Number(now.check !== 'auto') + Number(!!now.system);
+  const more = [now.budget, now.within_s, now.paths, agreeing(now).programs, now.temperature].filter((one) => one !== null).length + Number(now.check !== 'auto') + Number(!!now.system);
   return (
     <div class="knobs" role="group" aria-label={name ? `Settings of answer ${name}` : 'Settings of the answer'}>
       {name && <span class="knobs-name">{name}</span>}
@@ -51,6 +51,17 @@ export function Knobs({ settings, name = '' }: BarProps) {
         <NumberKnob label="Budget of the thought" unit="tokens" value={now.budget} min={0} step={1} onChange={(budget) => set({ budget })} hint="the effort decides" />
         <NumberKnob label="Answer within" unit="seconds" value={now.within_s} min={1} step="any" onChange={(within_s) => set({ within_s })} hint="no deadline" />
         <NumberKnob label="Paths at most" unit="" value={now.paths} min={1} max={256} step={1} onChange={(paths) => set({ paths })} hint="the effort decides" />
+        <NumberKnob
+          label="Paths that write a program"
+          unit=""
+          value={agreeing(now).programs}
+          min={0}
+          max={(now.paths ?? 256) - 1}
+          step={1}
+          onChange={(programs) => set({ programs })}
+          hint={mayHavePrograms(now) ? 'none' : 'not with this check'}
+          isDisabled={!mayHavePrograms(now)}
+        />
         <label class="field">
           <span>Check the answer</span>
           <select value={now.check} onChange={(event) => set({ check: event.currentTarget.value as Check })}>
@@ -113,10 +124,11 @@ interface NumberProps {
   min: number;
   max?: number;
   step: number | 'any';
+  isDisabled?: boolean;
   onChange: (value: number | null) => void;
 }
 
-function NumberKnob({ label, unit, hint, value, min, max, step, onChange }: NumberProps) {
+function NumberKnob({ label, unit, hint, value, min, max, step, isDisabled, onChange }: NumberProps) {
   const id = useId();
   return (
     <div class="field">
@@ -128,6 +140,7 @@ function NumberKnob({ label, unit, hint, value, min, max, step, onChange }: Numb
         min={min}
         max={max}
         step={step}
+        disabled={isDisabled}
         value={value ?? ''}
         placeholder={hint}
         onChange={(event) => {

@@ -1,11 +1,11 @@
 /** One message: a question that can be edited, or an answer with its thought, its evidence and its cost. */
 
 import { memo } from './memo';
-import { useState } from 'preact/hooks';
+import { useRef, useState } from 'preact/hooks';
 import type { FileRef, Node } from '../contract';
 import { again, ask, childrenOf, heading, isOpen, showBranch, siblingsOf, streamOf } from '../state/conversation';
 import { notify } from '../state/notices';
-import { knobs } from '../state/preferences';
+import { agreeing, knobs } from '../state/preferences';
 import { go } from '../state/route';
 import { copyText } from '../text/code';
 import { number } from '../text/words';
@@ -30,7 +30,8 @@ export const Stretch = memo(function Stretch({ nodes, drawnFrom }: { nodes: Node
 });
 
 const Message = memo(function Message({ node, isNear, isLast }: { node: Node; isNear: boolean; isLast: boolean }) {
-  const isDrawn = useTurn(isNear, isLast || isOpen(node));
+  const element = useRef<HTMLElement>(null);
+  const isDrawn = useTurn(element, isNear, isLast || isOpen(node));
   const who = node.role === 'user' ? 'You' : 'The model';
   // Another element, not other content: the browser keeps the old layout, and with it the old content, of one it skips.
   return (
@@ -114,7 +115,7 @@ function FullAnswer({ node }: { node: Node }) {
 }
 
 /** With what the bar below says now; the seed is drawn anew. */
-const fresh = () => ({ ...knobs.value, seed: null });
+const fresh = () => ({ ...agreeing(knobs.value), seed: null });
 
 function Beside({ node, n }: { node: Node; n: number }) {
   const show = (): void => go({ at: 'compare', id: heading.value!.id, node: node.id });

@@ -135,7 +135,8 @@ export function DoneVote({ title, paths, votes }: { title: string; paths: PathRe
 
 function DonePath({ path }: { path: PathResult }) {
   const [isOpen, setOpen] = useState(false);
-  const state = path.is_cancelled ? 'not needed any more' : `${plural(path.usage.thinking_tokens, 'token')} · ${closedWords(path.closed_by)}`;
+  const own = path.kind === 'program' ? (path.extracted === null ? 'a program, gave no value' : 'a program, run') : `${plural(path.usage.thinking_tokens, 'token')} · ${closedWords(path.closed_by)}`;
+  const state = path.is_cancelled ? 'not needed any more' : own;
   const judged = path.passed === true ? ' · passed' : path.passed === false ? ' · failed' : '';
   return (
     <PathRow

@@ -353,6 +353,7 @@ def _forget_trace(answer: Answer, outcome: Outcome) -> None:
 
 
 def request_of(messages: tuple[Message, ...], settings: TurnSettings, pending: Pending) -> Request:
+    """An edited thought goes on as one path, in words, whatever its settings said of programs."""
     return Request(
         messages=messages,
         effort=settings.effort,
@@ -360,6 +361,7 @@ def request_of(messages: tuple[Message, ...], settings: TurnSettings, pending: P
         within_s=settings.within_s,
         max_tokens=settings.max_tokens,
         paths=settings.paths,
+        programs=settings.programs if pending.thought is None else None,
         check=settings.check,
         temperature=settings.temperature,
         seed=pending.seed,

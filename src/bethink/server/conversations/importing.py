@@ -27,7 +27,7 @@ from bethink.server.conversations.values import (
     clean,
 )
 from bethink.thinking.spend import MAX_PATHS
-from bethink.types import ClosedBy
+from bethink.types import ClosedBy, PathKind
 
 Text = Annotated[str, Field(max_length=MAX_CONTENT)]
 
@@ -69,6 +69,7 @@ class VerdictBody(_Read):
 
 class PathBody(_Read):
     index: Count
+    kind: PathKind = "prose"
     thinking: Text = ""
     answer: Text = ""
     extracted: Text | None = None

@@ -69,6 +69,7 @@ def result_of(result: Result, resumed: Mapping[str, Any] | None = None) -> dict[
 def _path(path: PathResult) -> dict[str, Any]:
     return {
         "index": path.index,
+        "kind": path.kind,
         "thinking": path.thinking,
         "answer": path.answer,
         "extracted": path.extracted,

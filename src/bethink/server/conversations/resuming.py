@@ -46,7 +46,7 @@ def go_on(request: Request, shown: Shown, *, elapsed_s: float, handoff: str) -> 
     left = None if budget is None else max(0, budget - path.n_thinking)
     if path.closed_by == "budget":
         left = 0
-    going = replace(request, thought=thought, budget=left)
+    going = replace(request, thought=thought, budget=left, programs=None)
     return Going(going, answers_now=path.closed_by == "user", n_kept_tokens=path.n_thinking)
 
 

@@ -51,6 +51,7 @@ class TurnSettings(Strict):
     budget: Annotated[int, Field(ge=0)] | None = None
     within_s: Annotated[float, Field(gt=0, le=86400)] | None = None
     paths: Annotated[int, Field(ge=1, le=MAX_PATHS)] | None = None
+    programs: Annotated[int, Field(ge=0, lt=MAX_PATHS)] | None = None
     check: Literal["auto", "none", "math", "code"] = "auto"
     temperature: Annotated[float, Field(ge=0, le=5)] | None = None
     max_tokens: Annotated[int, Field(ge=1)] | None = None
