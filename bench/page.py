@@ -210,7 +210,7 @@ def memory(browser: Browser, server: Server, minutes: float) -> Sequence[Sequenc
             if not page.locator(".live").count():
                 page.locator("#question").fill("Go on.")
                 page.locator("#question").press("Enter")
-                page.locator(".live").wait_for()  # a handle of an element would keep what was around it
+                page.wait_for_selector(".live")
                 n_asked += 1
     table: list[Sequence[object]] = [(f"{a:.1f}", f"{mb:.2f}", f"{nodes:.0f}", n) for a, mb, nodes, n in rows]
     times, heaps, nodes = ([row[part] for row in rows[len(rows) > 2 :]] for part in (0, 1, 2))

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 from playwright.sync_api import Route, expect
 
-from tests.browser.conftest import Reader, Server
+from tests.browser.conftest import Open, Reader, Server
 
 
 def test_a_thought_streams_against_its_budget_and_says_what_closed_it(reader: Reader) -> None:
@@ -69,6 +69,39 @@ def test_paths_vote_and_each_can_be_opened(reader: Reader) -> None:
     reader.page.get_by_role("button", name="Thought along 4 paths").click()
     reader.page.get_by_role("button", name=re.compile("Path 2")).click()
     expect(reader.page.get_by_role("group", name="The thought of path 2")).to_contain_text("what the")
+
+
+def test_paths_that_write_a_program_are_asked_for_where_values_are_compared(reader: Reader) -> None:
+    reader.open()
+    page = reader.page
+    page.get_by_text("More", exact=True).click()
+    programs = page.get_by_label("Paths that write a program")
+    page.get_by_label("Paths at most").fill("4")
+    programs.fill("2")
+    page.get_by_label("Check the answer").select_option("code")
+    expect(programs).to_be_disabled()
+    expect(page.locator(".knobs summary")).to_have_text("2 set")
+    page.get_by_label("Check the answer").select_option("math")
+    expect(programs).to_have_value("2")
+    page.keyboard.press("Escape")
+    with page.expect_request("**/ask") as asked:
+        reader.ask("vote: what is 17 times 23?")
+    assert asked.value.post_data_json["settings"] == {"effort": "auto", "paths": 4, "programs": 2, "check": "math"}
+
+
+def test_on_a_phone_the_settings_of_an_answer_are_within_the_screen(reader_at: Open, server: Server) -> None:
+    reader = reader_at(server.url, width=390, height=800, is_mobile=True)
+    reader.open()
+    reader.page.get_by_role("button", name="Ask two ways and compare").click()
+    for summary in reader.page.locator(".knobs summary").all():
+        summary.click()
+        box = reader.page.locator(".more[open] > .more-panel").bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["y"] >= 0
+        assert box["x"] + box["width"] <= 390
+        assert box["y"] + box["height"] <= 800
+        reader.page.keyboard.press("Escape")
 
 
 def test_an_edited_question_and_an_edited_thought_are_branches(reader: Reader) -> None:

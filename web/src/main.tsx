@@ -1,6 +1,9 @@
 import './style/base.css';
 import './style/layout.css';
+import './style/settings.css';
 import './style/conversation.css';
+import './style/thinking.css';
+import './style/composer.css';
 import './style/prose.css';
 import { render } from 'preact';
 import { refresh } from './state/list';

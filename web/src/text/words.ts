@@ -96,6 +96,27 @@ export function thoughtWords(result: Result): string {
   return n === 0 ? 'Answered without thinking' : `Thought for ${plural(n, 'token')} · ${closedWords(own?.closed_by ?? result.closed_by)}`;
 }
 
+/** What ended each of several thoughts, in few words. */
+const ENDED: Record<ClosedBy, string> = {
+  natural: 'finished',
+  budget: 'cut at the budget',
+  deadline: 'cut by the deadline',
+  loop: 'ended for going in circles',
+  converged: 'had settled',
+  user: 'ended by you',
+};
+
+export function pathsWords(paths: PathResult[]): string {
+  if (paths.every((path) => path.usage.thinking_tokens === 0)) return `Answered ${number(paths.length)} times without thinking`;
+  const ends = new Map<string, number>();
+  for (const path of paths) {
+    const end = path.is_cancelled ? 'not needed any more' : path.kind === 'program' ? 'wrote a program' : (ENDED[path.closed_by] ?? path.closed_by);
+    ends.set(end, (ends.get(end) ?? 0) + 1);
+  }
+  const said = [...ends].map(([end, n]) => `${n === paths.length ? 'all' : number(n)} ${end}`);
+  return `Thought along ${plural(paths.length, 'path')}: ${said.join(', ')}`;
+}
+
 /** The path whose answer was taken: the first that gave it. */
 function decisive(result: Result): PathResult | undefined {
   const { extracted } = result.verdict;

@@ -3,7 +3,7 @@
 import type { Node, Result } from '../contract';
 import { again, answerNow, isOpen, stop } from '../state/conversation';
 import type { Stream } from '../state/stream';
-import { cutWords, modelName, spentWords, thoughtWords, plural, verdictWords } from '../text/words';
+import { cutWords, modelName, pathsWords, spentWords, thoughtWords, verdictWords } from '../text/words';
 import { Elapsed } from './elapsed';
 import { Icon } from './icons';
 import { asFormula } from '../text/formula';
@@ -27,11 +27,7 @@ export function Answer({ node, stream }: { node: Node; stream: Stream | undefine
 
 function Thought({ node }: { node: Node }) {
   const result = node.result;
-  if (result && result.paths.length > 1) {
-    const cancelled = result.paths.filter((path) => path.is_cancelled).length;
-    const spared = cancelled ? `, ${cancelled} of them stopped early` : '';
-    return <DoneVote title={`Thought along ${plural(result.paths.length, 'path')}${spared}`} paths={result.paths} votes={result.verdict.votes} />;
-  }
+  if (result && result.paths.length > 1) return <DoneVote title={pathsWords(result.paths)} paths={result.paths} votes={result.verdict.votes} />;
   return node.thinking ? <DoneThought node={node} thinking={node.thinking} /> : null;
 }
 

@@ -1,7 +1,7 @@
 /** One message: a question that can be edited, or an answer with its thought, its evidence and its cost. */
 
 import { memo } from './memo';
-import { useRef, useState } from 'preact/hooks';
+import { useState } from 'preact/hooks';
 import type { FileRef, Node } from '../contract';
 import { again, ask, childrenOf, heading, isOpen, showBranch, siblingsOf, streamOf } from '../state/conversation';
 import { notify } from '../state/notices';
@@ -30,8 +30,7 @@ export const Stretch = memo(function Stretch({ nodes, drawnFrom }: { nodes: Node
 });
 
 const Message = memo(function Message({ node, isNear, isLast }: { node: Node; isNear: boolean; isLast: boolean }) {
-  const element = useRef<HTMLElement>(null);
-  const isDrawn = useTurn(element, isNear, isLast || isOpen(node));
+  const isDrawn = useTurn(isNear, isLast || isOpen(node));
   const who = node.role === 'user' ? 'You' : 'The model';
   // Another element, not other content: the browser keeps the old layout, and with it the old content, of one it skips.
   return (

@@ -4,8 +4,7 @@
  * every frame that scrolled), and no frame draws more than a few.
  */
 
-import type { RefObject } from 'preact';
-import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 
 const MARGIN = '1400px 0px';
 /** Messages that change in one frame. */
@@ -57,17 +56,9 @@ function letSome(): void {
   if (waiting.size) frame = requestAnimationFrame(letSome);
 }
 
-/**
- * The same, when it is this message's turn. `isAlways` waits for nobody. What was drawn and is plain text again is laid
- * out once: a stretch that the browser skips would otherwise hold on to its old boxes, and with them to its old elements.
- */
-export function useTurn(element: RefObject<HTMLElement | null>, isNear: boolean, isAlways: boolean): boolean {
+/** The same, when it is this message's turn. `isAlways` waits for nobody. */
+export function useTurn(isNear: boolean, isAlways: boolean): boolean {
   const [isDrawn, setDrawn] = useState(isAlways);
-  const wasDrawn = useRef(false);
-  useLayoutEffect(() => {
-    if (wasDrawn.current && !isDrawn) void element.current?.offsetHeight;
-    wasDrawn.current = isDrawn;
-  }, [isDrawn]);
   useEffect(() => {
     if (isDrawn === isNear || isAlways) return;
     const change = (): void => setDrawn(isNear);

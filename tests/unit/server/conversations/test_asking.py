@@ -88,12 +88,12 @@ async def test_another_answer_is_a_sibling_with_the_settings_that_were_changed(s
     assert found["leaf"] == second["id"]
 
 
-async def test_an_edited_thought_is_gone_on_from(serve: Serve) -> None:
+async def test_an_edited_thought_is_gone_on_from_in_words(serve: Serve) -> None:
     model = make_model({"assistant\n": SIMPLE["assistant\n"], "three and": " one</think>It is four."})
     async with serve(model) as client:
         conversation = await client.new()
         first = await client.answer(conversation, "What is 2 + 2?", paths=1)
-        body = {"thought": "three and"}
+        body = {"thought": "three and", "settings": {"programs": 1}}
         again = (await client.post(f"/api/conversations/{conversation}/nodes/{first['id']}/again", body))["assistant"]
         await client.watch(again["id"])
         second = await client.node(conversation, again["id"])

@@ -41,6 +41,13 @@ def test_an_open_thought_goes_on_with_what_is_left_of_its_budget_and_its_time() 
     assert going == Going(replace(REQUEST, thought="two and", budget=93, within_s=50.0), n_kept_tokens=7)
 
 
+def test_a_path_that_goes_on_from_its_thought_is_in_words() -> None:
+    request = replace(REQUEST, paths=1, programs=1)
+    going = go_on(request, shown("two and"), elapsed_s=0.0, handoff=HANDOFF)
+    assert (going.request.thought, going.request.programs) == ("two and", None)
+    assert go_on(request, Shown(), elapsed_s=0.0, handoff=HANDOFF).request.programs == 1
+
+
 def test_a_thought_without_a_budget_stays_without_one() -> None:
     assert gone_on(shown("two and", budget=None)).request.budget is None
 

@@ -6,7 +6,7 @@ import { get, patch, post, remove } from '../../api';
 import type { User, Workspace } from '../../contract';
 import { me } from '../../state/me';
 import { attempt } from '../../state/notices';
-import { plural } from '../../text/words';
+import { capital, plural } from '../../text/words';
 import { Fold, LimitFields, limitsOf, limitWords, Made, Month, Section } from './section';
 
 const spaces = signal<Workspace[] | null>(null);
@@ -60,9 +60,9 @@ export function People() {
 }
 
 function Space({ space }: { space: Workspace }) {
-  const about = [space.name === 'local' && 'whoever uses this machine without a key', limitWords(space.limits), space.logs_content ? 'prompts and answers may be kept' : 'prompts and answers are not kept'];
+  const about = [space.name === 'local' && 'whoever uses this machine without a key', limitWords(space.limits), space.logs_content ? 'prompts and answers may be kept' : 'prompts and answers are not kept'].filter(Boolean).join(' · ');
   return (
-    <Section title={space.name} lead={about.filter(Boolean).join(' · ')}>
+    <Section title={`Workspace ${space.name}`} lead={capital(about)}>
       <div class="space-foot">
         <Month used={space.used_this_month} limits={space.limits} whose={space.name} />
         <Fold label="Change" whose={`the workspace ${space.name}`} onDone={(form) => change(space, form)}>
@@ -86,7 +86,7 @@ function Space({ space }: { space: Workspace }) {
 }
 
 function Person({ user, space }: { user: User; space: Workspace }) {
-  const about = user.has_password ? `a password${user.n_keys > 1 ? ` and ${plural(user.n_keys - 1, 'key')}` : ''}` : user.n_keys ? plural(user.n_keys, 'key') : 'locked out';
+  const about = user.has_password ? `logs in with a password${user.n_keys > 1 ? ` or ${plural(user.n_keys - 1, 'key')}` : ''}` : user.n_keys ? `comes in with ${plural(user.n_keys, 'key')}` : 'locked out';
   return (
     <li>
       <span class="grow">
