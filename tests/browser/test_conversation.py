@@ -78,6 +78,7 @@ def test_paths_that_write_a_program_are_asked_for_where_values_are_compared(read
     programs = page.get_by_label("Paths that write a program")
     page.get_by_label("Paths at most").fill("4")
     programs.fill("2")
+    programs.press("Tab")
     page.get_by_label("Check the answer").select_option("code")
     expect(programs).to_be_disabled()
     expect(page.locator(".knobs summary")).to_have_text("2 set")
