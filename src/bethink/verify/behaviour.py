@@ -17,6 +17,7 @@ from bethink.verify.sandbox.watch import watch
 
 EACH = Limits(cpu_s=4.0, wall_s=6.0)
 MAX_RESTARTS = 3
+_WRONG_KIND = ("raises TypeError", "raises AttributeError")
 
 
 def behaviours(
@@ -36,12 +37,22 @@ def classes_by_behaviour(
 
 
 def classes_of_outputs(outputs: Sequence[tuple[str, ...] | None]) -> list[list[int]]:
-    """As `classes_by_behaviour`, for what `behaviours` returned."""
+    """As `classes_by_behaviour`, for what `behaviours` returned. What `fitting` leaves out is not compared."""
+    places = fitting(outputs)
     classes: dict[tuple[str, ...], list[int]] = {}
-    for place, found in enumerate(outputs):
-        if found is not None and not all(_is_failure(output) for output in found):
-            classes.setdefault(found, []).append(place)
+    for at, found in enumerate(outputs):
+        compared = tuple(found[place] for place in places) if found is not None else ()
+        if not all(_is_failure(output) for output in compared):
+            classes.setdefault(compared, []).append(at)
     return list(classes.values())
+
+
+def fitting(outputs: Sequence[tuple[str, ...] | None]) -> list[int]:
+    """The places of inputs that can be meant: an argument for whose kind most programs have no use (TypeError,
+    AttributeError) is none, and a program must not win because it takes it."""
+    loaded = [found for found in outputs if found is not None]
+    n_inputs = len(loaded[0]) if loaded else 0
+    return [at for at in range(n_inputs) if 2 * sum(found[at] in _WRONG_KIND for found in loaded) <= len(loaded)]
 
 
 def _is_failure(output: str) -> bool:

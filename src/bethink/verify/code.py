@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from bethink.errors import UsageError
 from bethink.types import Verdict
-from bethink.verify.behaviour import behaviours, classes_by_behaviour, classes_of_outputs
+from bethink.verify.behaviour import behaviours, classes_by_behaviour, classes_of_outputs, fitting
 from bethink.verify.extract import extract_program, is_program
 from bethink.verify.judge.session import judge
 from bethink.verify.judge.suite import UnreadableTests, defined_names, read_suite
@@ -28,6 +28,7 @@ __all__ = [
     "classes_by_behaviour",
     "classes_of_outputs",
     "extract_program",
+    "fitting",
     "is_program",
     "read_cases",
 ]

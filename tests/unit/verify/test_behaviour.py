@@ -25,6 +25,15 @@ def test_programs_that_do_the_same_are_together(sandbox: Sandbox) -> None:
     assert classes_by_behaviour(programs, INPUTS, sandbox=sandbox) == [[0], [1, 3]]
 
 
+def test_a_program_does_not_win_by_taking_what_is_no_input(sandbox: Sandbox) -> None:
+    """As a small model writes them: `f(3)` for a function of a list. Most programs have no use for it."""
+    takes_all = "def f(xs):\n    return sum(xs) if isinstance(xs, list) else xs"
+    inputs = ["f(3)", "f(None)"]
+    assert classes_by_behaviour([takes_all, SUM, LOOP, PRODUCT], inputs, sandbox=sandbox) == []
+    with_one_more = classes_by_behaviour([takes_all, SUM, LOOP, PRODUCT], [*inputs, *INPUTS], sandbox=sandbox)
+    assert with_one_more == [[0, 1, 2], [3]]
+
+
 def test_an_input_that_hangs_costs_that_input_only(sandbox: Sandbox) -> None:
     (found,) = behaviours([HANGS], INPUTS, sandbox=sandbox, limits=Limits(cpu_s=1, wall_s=1))
     assert found == ("6", "no output: timed_out", "0")

@@ -36,6 +36,7 @@ from bethink.verify.code import (
     check_stdio,
     classes_of_outputs,
     extract_program,
+    fitting,
     is_program,
     read_cases,
 )
@@ -186,12 +187,17 @@ class Behaviour(Programs):
             why = why if why.startswith("one program") and not self.examples else self.said(why)
         else:
             alike = f"{first} of {n} programs behave alike" if first > 1 else f"no two of {n} programs behave alike"
-            n_inputs = len(self.inputs or ())
+            n_inputs = self._n_compared(counted)
             inputs = f"{n_inputs} input{'s' if n_inputs != 1 else ''}"
             why = self.said("; ".join(part for part in (f"{alike} on {inputs}", keeps) if part))
         is_sure = first > max(1, second) and tally.agreement >= rule.sure_share
         agreement = tally.agreement if first else None
         return Verdict("code", True if is_sure else None, winner.extracted, why, agreement, tally.votes)
+
+    def _n_compared(self, counted: Sequence[PathResult]) -> int:
+        """On how many inputs the programs that may answer were compared."""
+        programs = dict.fromkeys(path.extracted for path in counted if path.extracted in self.seen)
+        return len(fitting([self.seen[program] for program in programs]))
 
     def _why_no_vote(self, n: int) -> str:
         if n < 2:
