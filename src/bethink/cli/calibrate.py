@@ -31,7 +31,12 @@ if TYPE_CHECKING:
 @click.option(
     "--minutes", type=click.FloatRange(0, 7 * 1440, min_open=True), default=20, show_default=True, help="Time to take."
 )
-@click.option("--data", type=click.Path(path_type=Path), metavar="FILE", help="Your own questions and answers.")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Your own questions and answers: a file, or hf:org/repo:file.jsonl.",
+)
 @click.option(
     "--paths",
     type=click.IntRange(2, 256),
@@ -68,12 +73,13 @@ def calibrate(**values: Any) -> int:
 
 
 def _measure(values: dict[str, Any], terminal: Terminal) -> int:
+    from bethink.cli.datasets import fetching
     from bethink.cli.loading import load_model
     from bethink.evals.mixture import open_questions
     from bethink.evals.stats import need_scipy
 
     need_scipy()
-    task = open_questions(values["data"], values["seed"])
+    task = open_questions(values["data"], values["seed"], fetching(terminal))
     options = Options(model=values["model"], engine=values["engine"], precision=values["precision"])
     with load_model(options, terminal) as model:
         folder = model.calibrated

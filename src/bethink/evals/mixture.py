@@ -15,9 +15,10 @@ from random import Random
 
 from bethink.errors import ExtraMissing, UsageError
 from bethink.evals.answers import AnswerTask
-from bethink.evals.registry import GYM, open_task
+from bethink.evals.registry import GYM, Fetch, open_task
 from bethink.evals.task import Example, Made, Task
 from bethink.evals.tasks.everyday import everyday
+from bethink.store.datasets import is_reference
 
 LEAST, MOST = 30, 2000
 """With fewer questions nothing is chosen."""
@@ -35,13 +36,17 @@ GENERATORS = (
 """Those whose answers are numbers."""
 
 
-def open_questions(data: Path | None, seed: int) -> AnswerTask:
-    """Raises: UsageError: the file cannot be used."""
-    return _own(data, seed) if data is not None else _mixed(seed)
+def open_questions(data: Path | None, seed: int, fetch: Fetch | None = None) -> AnswerTask:
+    """`data` may be a reference to a file on a hub, which `fetch` brings here.
+
+    Raises: UsageError: the file cannot be used; what `fetch` raises.
+    """
+    return _own(data, seed, fetch) if data is not None else _mixed(seed)
 
 
-def _own(data: Path, seed: int) -> AnswerTask:
-    opened = open_task(str(data.expanduser().absolute()))
+def _own(data: Path, seed: int, fetch: Fetch | None) -> AnswerTask:
+    name = str(data) if is_reference(str(data)) else str(data.expanduser().absolute())
+    opened = open_task(name, fetch=fetch)
     opened.close()
     if not isinstance(opened, AnswerTask):
         hint = "calibrate needs questions whose answers can be compared: rows of `question` and `answer`"

@@ -13,6 +13,7 @@ from bethink.errors import UsageError
 from bethink.evals.mixture import open_questions
 from bethink.evals.results import RESULTS, SETTINGS, Line, PathLine
 from bethink.evals.surveying import BUDGETS, N_PATHS, Shape, fitting, read_samples, shape_of, together
+from bethink.store.datasets import Dataset
 
 
 def test_a_fast_model_with_time_gets_all_paths_and_long_thoughts() -> None:
@@ -82,6 +83,20 @@ def test_the_mixed_questions_are_all_different_and_have_numbers_for_answers() ->
     assert all(task.judge(e, e.gold).passed for e in found)
     assert task.example(7) == found[7]
     assert open_questions(None, 4).sha256 != task.sha256
+
+
+def test_ones_own_questions_may_be_on_a_hub(tmp_path: Path) -> None:
+    path = tmp_path / "fetched"
+    path.write_text("".join(json.dumps({"question": f"{n}?", "answer": n}) + "\n" for n in range(50)), "utf-8")
+    asked: list[str] = []
+
+    def fetch(name: str) -> Dataset:
+        asked.append(name)
+        return Dataset(name, path, "0" * 64, path.stat().st_size, "a hub", "hub", "mit")
+
+    task = open_questions(Path("hf:org/repo:own.jsonl"), 0, fetch)
+    assert asked == ["hf:org/repo:own.jsonl"]
+    assert (task.size(), task.source) == (50, "a hub")
 
 
 def test_ones_own_questions_come_in_an_order_of_chance(tmp_path: Path) -> None:
