@@ -43,7 +43,13 @@ def trace() -> None:
 )
 @click.option("--json", "is_json", is_flag=True, help="Print a JSON array.")
 def list_traces(count: int, is_json: bool) -> None:
-    """List the traces of late."""
+    """List the traces of late.
+
+    \b
+    Examples:
+      bethink trace list
+      bethink trace list --json | jq -r '.[0].id'
+    """
     folder = _folder()
     rows = [_row(file) for file in trace_files(folder)[:count]]
     terminal = open_terminal()
