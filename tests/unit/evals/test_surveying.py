@@ -92,7 +92,7 @@ def test_ones_own_questions_may_be_on_a_hub(tmp_path: Path) -> None:
 
     def fetch(name: str) -> Dataset:
         asked.append(name)
-        return Dataset(name, path, "0" * 64, path.stat().st_size, "a hub", "hub", "mit")
+        return Dataset(name, path, "0" * 64, path.stat().st_size, "a hub", "source", "mit")
 
     task = open_questions(Path("hf:org/repo:own.jsonl"), 0, fetch)
     assert asked == ["hf:org/repo:own.jsonl"]
