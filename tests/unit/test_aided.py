@@ -67,6 +67,15 @@ async def test_programs_that_agree_out_vote_a_wrong_path_in_words() -> None:
     assert result.answer == shown("a = 17\nprint(a * 23)", "391")
     assert "2 of 4 paths agree; 2 of 2 programs gave a value" in result.verdict.why
     assert "no path in words gave it" in result.verdict.why
+    assert result.verdict.passed is None
+
+
+async def test_programs_alone_are_never_sure_however_many_agree() -> None:
+    model = aided_model(["The answer is 400."], [RIGHT])
+    result = await model.answer(asked(paths=4, programs=3))
+    assert "3 of 4 paths agree" in result.verdict.why
+    assert (result.verdict.extracted, result.verdict.agreement) == ("391", 0.75)
+    assert result.verdict.passed is None
 
 
 async def test_where_words_and_programs_agree_the_words_are_shown() -> None:
@@ -75,6 +84,7 @@ async def test_where_words_and_programs_agree_the_words_are_shown() -> None:
     assert result.answer.startswith("It is 17 times 23")
     assert "3 of 4 paths agree" in result.verdict.why
     assert "no path in words" not in result.verdict.why
+    assert result.verdict.passed is True
 
 
 @pytest.mark.parametrize(

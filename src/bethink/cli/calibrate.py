@@ -32,7 +32,10 @@ if TYPE_CHECKING:
     "--minutes", type=click.FloatRange(0, 7 * 1440, min_open=True), default=20, show_default=True, help="Time to take."
 )
 @click.option(
-    "--data", type=click.Path(path_type=Path), metavar="FILE", help="Your own: a file, or hf:org/repo:file.jsonl."
+    "--data",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Your own questions and answers: a file, or hf:org/repo:file.jsonl.",
 )
 @click.option(
     "--paths",

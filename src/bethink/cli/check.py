@@ -6,6 +6,7 @@ Exit codes: 0 passed, 1 failed, 5 unsure or refused, 2 wrong usage.
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -68,7 +69,7 @@ def check() -> None:
 @click.option("--within", type=Duration(), default="10s", show_default=True, help="Be unsure after this long.")
 @_json
 def check_math(gold: str, answer: str, within: float, is_json: bool) -> None:
-    """Whether ANSWER is the same number or expression as GOLD. ANSWER - is read from stdin.
+    """Whether ANSWER is the same number or expression as GOLD. ANSWER may be prose that says it; - is read from stdin.
 
     \b
     Examples:
@@ -76,10 +77,8 @@ def check_math(gold: str, answer: str, within: float, is_json: bool) -> None:
       bethink check math "\\frac{\\sqrt{8}}{2}" "sqrt(2)"
       echo "The answer is \\boxed{72}." | bethink check math 72 -
     """
-    from bethink.verify.math import check_math as hold
-
     text = sys.stdin.read() if answer == "-" else answer
-    _tell(lambda: hold(gold, _stated(text), timeout_s=within), is_json)
+    _tell(lambda: _hold_math(gold, text, within), is_json)
 
 
 @check.command("code", short_help="Whether a program passes its tests, in a sandbox.")
@@ -148,11 +147,17 @@ def check_cmd(command: str, file: str, within: float, is_json: bool) -> None:
     _tell(lambda: hold(command, file, timeout_s=within), is_json)
 
 
-def _stated(text: str) -> str | None:
-    """What an answer in prose says; a bare expression says itself."""
+def _hold_math(gold: str, text: str, within: float) -> Verdict:
+    """A line may be the answer itself; what does not hold as it stands is read as prose that says one."""
     from bethink.thinking.answers import extract
+    from bethink.verify.math import check_math as hold
 
-    return text.strip() if "\n" not in text.strip() and "boxed" not in text else extract(text, strict=False)
+    bare, said = text.strip(), extract(text, strict=False)
+    if "\n" in bare or "boxed" in bare:
+        return hold(gold, said, timeout_s=within)
+    verdict = hold(gold, bare, timeout_s=within)
+    is_prose = len(re.findall(r"[A-Za-z]{2,}", bare)) > 1 and said is not None
+    return hold(gold, said, timeout_s=within) if verdict.passed is False and is_prose else verdict
 
 
 def _run_code(

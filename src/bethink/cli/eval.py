@@ -207,7 +207,9 @@ def list_tasks(is_json: bool, no_color: bool) -> None:
     """List the tasks, whether their questions are on this machine, and where they come from.
 
     \b
+    Examples:
       bethink eval list
+      bethink eval list --json | jq -r '.[] | select(.here).name'
     """
     from rich import box
     from rich.table import Table
@@ -239,8 +241,9 @@ def report(folder: Path, export: str | None, is_json: bool, no_color: bool) -> N
     """Write summary and report again from the results in FOLDER, also of a run that was ended.
 
     \b
-      bethink eval report results
-      bethink eval report results --export lm-eval
+    Examples:
+      bethink eval report my-eval
+      bethink eval report my-eval --export lm-eval
     """
     from bethink.evals.measure import write_report
 
@@ -257,9 +260,9 @@ def compare(a: Path, b: Path, is_json: bool, no_color: bool) -> None:
     """Compare the measurements in the folders A and B, paired by question.
 
     \b
-      bethink eval gsm8k -m qwen2.5-coder:0.5b --out small
-      bethink eval gsm8k -m qwen2.5-coder:1.5b --out large
-      bethink eval compare small large
+    Examples:
+      bethink eval compare before after
+      bethink eval compare before after --json
     """
     from dataclasses import asdict
 
@@ -281,8 +284,9 @@ def simulate(results: Path, is_json: bool, no_color: bool) -> None:
     """Replay every rule of stopping and voting over the paths kept in RESULTS (a folder or a file), with controls.
 
     \b
-      bethink eval gsm8k --arms fixed:16 --n 300 --out kept
-      bethink eval simulate kept
+    Examples:
+      bethink eval gsm8k --arms "plain, fixed:16" --n 200 --out samples
+      bethink eval simulate samples
     """
     from dataclasses import asdict
 

@@ -99,7 +99,8 @@ def show_side_by_side(terminal: Terminal, found: SideBySide) -> None:
 
 def show_replayed(terminal: Terminal, found: Replayed) -> None:
     out = terminal.out
-    out.print(Text(one_row(f"{found.name}: {found.n} questions, up to {found.n_paths} paths"), style="bold"))
+    more = f" ({found.n_answers} answers)" if found.n_answers > found.n else ""
+    out.print(Text(one_row(f"{found.name}: {found.n} questions{more}, up to {found.n_paths} paths"), style="bold"))
     table = _table(["rule", "right", "tokens", "paths", "first path", "fixed vote", "random exit", "when sure"])
     for r in found.rules:
         table.add_row(

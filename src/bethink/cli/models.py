@@ -40,9 +40,10 @@ class _ModelsGroup(click.Group):
         return super().get_command(ctx, cmd_name)
 
 
-@click.group(cls=_ModelsGroup, no_args_is_help=True)
-def models() -> None:
-    """List, show and remove models; see what fits this machine.
+@click.group(cls=_ModelsGroup, invoke_without_command=True)
+@click.pass_context
+def models(ctx: click.Context) -> None:
+    """List, show and remove models; see what fits this machine. Alone it lists them.
 
     \b
     Examples:
@@ -52,6 +53,8 @@ def models() -> None:
       bethink models rm qwen3:4b
       bethink models fit           what this machine has room for
     """
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(list_)
 
 
 # ---- list

@@ -33,10 +33,6 @@ def _offer_ids(_ctx: click.Context, _param: click.Parameter, incomplete: str) ->
 def trace() -> None:
     """See who decided what in an earlier request.
 
-    \b
-      bethink trace show
-      bethink trace export --format html
-
     ID is `last`, or the beginning of an id or of its last part.
     """
 
@@ -50,8 +46,9 @@ def list_traces(count: int, is_json: bool) -> None:
     """List the traces of late.
 
     \b
+    Examples:
       bethink trace list
-      bethink trace list -n 100 --json
+      bethink trace list --json | jq -r '.[0].id'
     """
     folder = _folder()
     rows = [_row(file) for file in trace_files(folder)[:count]]

@@ -37,7 +37,7 @@ def _head(c: Calibration) -> str:
         f"By default a question whose answers can be compared gets {spends(auto.spend)}: "
         f"right in {percent(auto.right.value)} ({interval(auto.right)}){' in-sample' if c.is_in_sample else ''}."
     )
-    notes = "".join(f'<p class="note">{escape(note)}.</p>' for note in c.notes)
+    notes = "".join(f'<p class="note">{escape(note[:1].upper() + note[1:])}.</p>' for note in c.notes)
     told = [
         ("model", c.model),
         ("engine", f"{c.engine}, {c.form}"),

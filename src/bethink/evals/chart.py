@@ -14,6 +14,7 @@ WIDTH, HEIGHT = 520, 340
 LEFT, RIGHT, TOP, BOTTOM = 52, 24, 18, 44
 N_COLOURS = 6
 LABEL_HEIGHT = 15
+DOT = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,21 +127,41 @@ def _point(p: Point, x: Scale, y: Scale, *, is_best: bool) -> str:
 
 
 def _labels(points: Sequence[Point], front: Sequence[Point], x: Scale, y: Scale) -> list[str]:
-    """Names beside their points, moved apart where they would cover each other."""
+    """Names beside their points, where they cover neither a dot nor each other."""
     parts: list[str] = []
-    taken: list[tuple[float, float, float]] = []  # (left, right, y)
+    taken = [Box(x.at(p.cost) - DOT, x.at(p.cost) + DOT, y.at(p.right.value) + 4) for p in points]
     for p in sorted(points, key=lambda p: -p.right.value):
-        cx, at = x.at(p.cost), y.at(p.right.value) + 4
-        width = 7.2 * len(p.name)
-        is_left = cx + 12 + width > WIDTH
-        left, right = (cx - 12 - width, cx - 12) if is_left else (cx + 12, cx + 12 + width)
-        while any(l < right and left < r and abs(at - t) < LABEL_HEIGHT for l, r, t in taken):  # noqa: E741
-            at += 3
-        taken.append((left, right, at))
+        box, is_left = _free(taken, x.at(p.cost), y.at(p.right.value) + 4, 7.2 * len(p.name))
+        taken.append(box)
         css = f"c{p.colour % N_COLOURS}" + (" best" if p in front else "")
-        place = f'x="{right if is_left else left:.1f}" y="{at:.1f}" text-anchor="{"end" if is_left else "start"}"'
-        parts.append(f'<text class="arm {css}" {place}>{escape(p.name)}</text>')
+        anchor = f'x="{box.right:.1f}" text-anchor="end"' if is_left else f'x="{box.left:.1f}" text-anchor="start"'
+        parts.append(f'<text class="arm {css}" {anchor} y="{box.base:.1f}">{escape(p.name)}</text>')
     return parts
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """What a dot or a name covers; `base` is where the letters stand."""
+
+    left: float
+    right: float
+    base: float
+
+    def covers(self, other: Box) -> bool:
+        return self.left < other.right and other.left < self.right and abs(self.base - other.base) < LABEL_HEIGHT
+
+
+def _free(taken: Sequence[Box], cx: float, base: float, width: float) -> tuple[Box, bool]:
+    """Where a name of that width may stand, and whether that is left of its point: at its height if it can, then below
+    and above. Where nothing is free it stands at its point."""
+    places: list[tuple[Box, bool]] = []
+    for down in sorted(range(-150, 151, 5), key=lambda d: (abs(d), -d)):
+        at = base + down
+        right, left = Box(cx + 12, cx + 12 + width, at), Box(cx - 12 - width, cx - 12, at)
+        if not places or TOP <= at <= HEIGHT - BOTTOM:
+            places += [(right, False)] * (right.right <= WIDTH) + [(left, True)] * (left.left >= LEFT)
+    free = ((box, is_left) for box, is_left in places if not any(box.covers(other) for other in taken))
+    return next(free, places[0] if places else (Box(LEFT, LEFT + width, base), False))
 
 
 def reliability_chart(arms: Sequence[tuple[str, int, Sequence[Bin]]], what: str = "paths that agree") -> str:

@@ -27,7 +27,6 @@ from bethink.trace import now_iso
 from bethink.verify.math import warm_up
 
 DEFAULT_N = 100
-EXPORTS = ("lm-eval",)
 TRACES = "traces"
 
 

@@ -37,12 +37,16 @@ GENERATORS = (
 
 
 def open_questions(data: Path | None, seed: int, fetch: Fetch | None = None) -> AnswerTask:
-    """`data` may be a reference, which `fetch` brings here. Raises: UsageError: the file cannot be used."""
+    """`data` may be a reference to a file on a hub, which `fetch` brings here.
+
+    Raises: UsageError: the file cannot be used; what `fetch` raises.
+    """
     return _own(data, seed, fetch) if data is not None else _mixed(seed)
 
 
 def _own(data: Path, seed: int, fetch: Fetch | None) -> AnswerTask:
-    opened = open_task(str(data if is_reference(str(data)) else data.expanduser().absolute()), fetch=fetch)
+    name = str(data) if is_reference(str(data)) else str(data.expanduser().absolute())
+    opened = open_task(name, fetch=fetch)
     opened.close()
     if not isinstance(opened, AnswerTask):
         hint = "calibrate needs questions whose answers can be compared: rows of `question` and `answer`"

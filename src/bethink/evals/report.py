@@ -114,12 +114,13 @@ def _table(arms: Sequence[ArmSummary]) -> str:
 def _differences(comparisons: Sequence[Comparison]) -> str:
     if not comparisons:
         return ""
-    head = ["against", "", "difference", "95 %", "strict", "only the first", "only the second", "McNemar p", "can show"]
+    head = ["arm", "difference", "95 %", "strict", "won", "lost", "McNemar p", "can show"]
     rows = [_difference(c) for c in comparisons]
-    power = "".join(f'<p class="note">{escape(line)}.</p>' for line in power_lines(comparisons))
+    power = "".join(f'<p class="note">{escape(line[:1].upper() + line[1:])}.</p>' for line in power_lines(comparisons))
     told = (
-        "Paired by question. The interval is a bootstrap over questions, p is McNemar's exact test; the last column is "
-        "the smallest difference so many questions can show."
+        "Paired by question: <b>won</b> are those that the arm alone got right, <b>lost</b> those that only the other "
+        "did. The interval is a bootstrap over questions, p is McNemar's exact test; the last column is the smallest "
+        "difference so many questions can show."
     )
     return f"<section><h2>Differences, in points</h2>{grid(head, rows)}<p class='note'>{told}</p>{power}</section>"
 
@@ -128,16 +129,16 @@ def _difference(c: Comparison) -> str:
     d: Difference = c.lenient
     css = "shows" if d.difference.low > 0 else "loses" if d.difference.high < 0 else ""
     cells = [
-        f"{escape(c.b)}",
         f'<span class="{css}">{points(d.difference.value)}</span>',
         f"<small>{span(d.difference)}</small>",
         points(c.strict.difference.value),
-        "–" if d.only_a is None else str(d.only_a),
         "–" if d.only_b is None else str(d.only_b),
+        "–" if d.only_a is None else str(d.only_a),
         "–" if d.p is None else f"{d.p:.2g}",
         f"{100 * d.least:.0f}",
     ]
-    return f"<tr><td>{escape(c.a)}</td>{''.join(f'<td>{x}</td>' for x in cells)}</tr>"
+    name = f"{escape(c.b)} <small>against</small> {escape(c.a)}"
+    return f"<tr><td>{name}</td>{''.join(f'<td>{x}</td>' for x in cells)}</tr>"
 
 
 def _samples(arms: Sequence[ArmSummary]) -> str:

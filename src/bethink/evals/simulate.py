@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any, cast
@@ -36,10 +37,14 @@ class Sampled:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One question and its paths, in their order."""
+    """One question and its paths, in their order; `name` is its own, and with another seed it is there again."""
 
     name: str
     paths: tuple[Sampled, ...]
+
+    @property
+    def question(self) -> str:
+        return self.name.partition("\0")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +60,8 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class RuleResult:
-    """A rule over all questions. Differences are paired by question; `against_fixed` and `against_random` are None for
-    rules that are controls themselves."""
+    """A rule over all answers. Differences are paired by question, its seeds averaged; `against_fixed` and
+    `against_random` are None for rules that are controls themselves."""
 
     name: str
     right: float
@@ -71,8 +76,11 @@ class RuleResult:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
+    """`n` questions, answered `n_answers` times: with several seeds more often than once."""
+
     name: str
     n: int
+    n_answers: int
     n_paths: int
     any_right: float
     rules: Sequence[RuleResult]
@@ -185,15 +193,17 @@ def replay_all(
     if n_paths < 2:
         raise UsageError(f"{name} has a question with {n_paths} paths", "a vote is replayed over two and more")
     fixed = {k: [replay(i, replace(NEVER, wave=k), k) for i in items] for k in range(1, n_paths + 1)}
-    found = [_result("first path", fixed[1], fixed[1], None, None)]
+    names = [i.question for i in items]
+    result = partial(_result, names, fixed[1])
+    found = [result("first path", fixed[1])]
     powers = [2**e for e in range(1, 10) if 2**e < n_paths]
-    found += [_result(f"fixed {k}", fixed[k], fixed[1], None, None) for k in dict.fromkeys([*powers, n_paths])]
-    found += [_result(arm, got, fixed[1], None, None) for arm, got in _controls(items, singles or {}).items()]
+    found += [result(f"fixed {k}", fixed[k]) for k in dict.fromkeys([*powers, n_paths])]
+    found += [result(arm, got) for arm, got in _controls(items, singles or {}).items()]
     for label, rule in rules(n_paths).items():
         got = [replay(i, rule, n_paths) for i in items]
-        found.append(_result(label, got, fixed[1], same_tokens(got, fixed), random_exit(got, fixed)))
+        found.append(result(label, got, same_tokens(got, fixed), random_exit(got, fixed)))
     any_right = fmean(any(p.is_right for p in i.paths[:n_paths]) for i in items)
-    return Replayed(name, len(items), n_paths, any_right, found)
+    return Replayed(name, len(set(names)), len(items), n_paths, any_right, found)
 
 
 def _controls(
@@ -203,7 +213,7 @@ def _controls(
     found: dict[str, list[Outcome]] = {}
     for arm, answers in singles.items():
         by_question = {name.partition("\0")[0]: got for name, got in reversed(list(answers.items()))}
-        got = [answers.get(i.name) or by_question.get(i.name.partition("\0")[0]) for i in items]
+        got = [answers.get(i.name) or by_question.get(i.question) for i in items]
         whole = [Outcome(g[0], g[1], 1) for g in got if g is not None]
         if len(whole) == len(items):
             found[f"control: {arm}"] = whole
@@ -239,17 +249,21 @@ def random_exit(got: Sequence[Outcome], fixed: Mapping[int, Sequence[Outcome]]) 
 
 
 def _result(
+    questions: Sequence[str],
+    first: Sequence[Outcome],
     name: str,
     got: Sequence[Outcome],
-    first: Sequence[Outcome],
-    fixed: Sequence[float] | None,
-    chance: Sequence[float] | None,
+    fixed: Sequence[float] | None = None,
+    chance: Sequence[float] | None = None,
 ) -> RuleResult:
     rights = [o.is_right for o in got]
     sure = [o.is_right for o in got if o.is_sure]
 
     def against(other: Sequence[float]) -> Estimate:
-        return bootstrap([a - b for a, b in zip(rights, other, strict=True)])
+        by_question: dict[str, list[float]] = {}
+        for question, a, b in zip(questions, rights, other, strict=True):
+            by_question.setdefault(question, []).append(a - b)
+        return bootstrap([fmean(found) for found in by_question.values()])
 
     return RuleResult(
         name=name,

@@ -137,7 +137,7 @@ def least_difference(n: int, disagreement: float) -> float:
 
     One pair that disagrees is assumed where none was seen, because none may only mean too few.
     """
-    return sqrt(POWER * max(disagreement, 1 / n) / n) if n else 1.0
+    return min(1.0, sqrt(POWER * max(disagreement, 1 / n) / n)) if n else 1.0
 
 
 def pass_at_k(n: int, n_right: int, k: int) -> float:

@@ -5,7 +5,7 @@ The terminal view and the page are both made from this. Also here: finding a tra
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -128,12 +128,20 @@ def verdict_words(trace: Trace) -> str:
         return ""
     words = {True: "", False: "refuted", None: "unsure"}[verdict.get("passed")]
     agreement = verdict.get("agreement")
-    share = f"{agreement:.0%} agree" if isinstance(agreement, float) else ("" if words else "passed")
+    share = _share(verdict) if isinstance(agreement, float) else ("" if words else "passed")
     if verdict.get("kind") not in (None, "vote") and not isinstance(agreement, float):
         share = shortened(one_row(str(verdict.get("why") or share)), 100)
     likely = verdict.get("probability")
     chance = f"right with {likely:.0%}" if isinstance(likely, float) else ""
     return ", ".join(part for part in (words, share, chance) if part)
+
+
+def _share(verdict: Mapping[str, Any]) -> str:
+    """How much of a vote its leader has; one path alone agrees with nobody."""
+    votes = cast("Sequence[dict[str, Any]]", verdict.get("votes") or ())
+    if not votes:
+        return "no answers to compare"
+    return f"{verdict['agreement']:.0%} agree" if votes[0].get("count") != 1 else "no two agree"
 
 
 def find_trace(folder: Path, name: str) -> Path:

@@ -206,15 +206,15 @@ class Worker(LineProcess):
         self._known: dict[tuple[str, str], bool | None] = {}
 
     def compare(self, a: str, b: str, timeout_s: float) -> bool | None:
-        """None when time ran out. Where there can be no process, texts and numbers decide."""
+        """None when time ran out, or when there can be no process: then nothing is known."""
         pair = (a, b) if a <= b else (b, a)
         with self._memory_lock:
             if pair not in self._known:
                 if len(self._known) >= 4096:
                     self._known.clear()
                 answer = self.ask({"a": pair[0], "b": pair[1]}, timeout_s)
-                missing = False if self.is_broken else None
-                outcome = missing if answer is None else answer["equal"] is True
+                is_open = answer is None or answer["is_open"] is True
+                outcome = None if answer is None or is_open else answer["equal"] is True
                 if outcome is None and timeout_s < MIN_TRY_S:
                     return None  # somebody with more time may find out
                 self._known[pair] = outcome

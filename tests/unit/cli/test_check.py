@@ -62,6 +62,8 @@ def needs_sandbox() -> None:
         (["math", "3", "4"], 1, "failed: is not 3\n"),
         (["math", "-5", "-5"], 0, "passed: equals -5\n"),
         (["math", "72", "So the answer is \\boxed{72}."], 0, "passed: equals 72\n"),
+        (["math", "72", "I think there are 72 of them"], 0, "passed: equals 72\n"),
+        (["math", "7 apples", "7 apples"], 0, "passed: equals 7 apples\n"),
         (["schema", "schema.json", "good.json"], 0, "passed: holds to the schema\n"),
         (["schema", "schema.json", "bad.json"], 1, "failed: $: 'age' is a required property\n"),
         (["cmd", "grep -q age", "good.json"], 0, "passed: the verifier passed it\n"),

@@ -72,6 +72,16 @@ def test_the_list_of_nothing_says_what_to_do(capsys: pytest.CaptureFixture[str])
     assert "bethink models list --all" in capsys.readouterr().out
 
 
+def test_models_alone_lists_them(capsys: pytest.CaptureFixture[str]) -> None:
+    run("pull", "--no-prepare", "hf:org/m")
+    capsys.readouterr()
+    assert run("models", "list") == 0
+    listed = capsys.readouterr().out
+    assert run("models") == 0
+    assert capsys.readouterr().out == listed
+    assert "hf:org/m" in listed
+
+
 def test_the_list_shows_what_is_here_and_all_of_it_what_is_known(capsys: pytest.CaptureFixture[str]) -> None:
     run("pull", "--no-prepare", "hf:org/m")
     capsys.readouterr()

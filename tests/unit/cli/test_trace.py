@@ -81,7 +81,7 @@ def test_the_list_is_for_programs_in_a_pipe(folder: Path, capsys: pytest.Capture
     rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
     assert [row[0] for row in rows] == ["id", "20261123-204503-broken", SECOND, "20261123-204501-3f9a2c"]
     assert "not a trace" in rows[1][3]
-    assert rows[2][2:] == ["scripted:1b", "What is <2> + 2?", "budget", "12", "unsure, 50% agree"]
+    assert rows[2][2:] == ["scripted:1b", "What is <2> + 2?", "budget", "12", "unsure, no two agree"]
     assert main(["trace", "list", "--json", "-n", "1"]) == 0
     assert len(json.loads(capsys.readouterr().out)) == 1
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
@@ -78,6 +79,15 @@ def test_a_measurement_is_replayed_with_its_other_arms_as_controls(measured: Mea
     names = [r.name for r in found.rules]
     assert {"control: plain", "control: budget:64", "adaptive 0.95"} <= set(names)
     assert found.any_right == pytest.approx(5 / 6)
+
+
+def test_seeds_of_a_question_do_not_pretend_to_be_questions() -> None:
+    rows = [("7", "8", "8", "8"), ("7", "7", "8", "8"), ("9", "7", "7", "8"), ("9", "9", "9", "7")]
+    once = [replace(item(*row), name=f"{at}\0") for at, row in enumerate(rows)]
+    found = replay_all(once, "one seed")
+    again = replay_all([replace(i, name=f"{i.question}\0{seed}") for seed in range(5) for i in once], "five seeds")
+    assert (again.n, again.n_answers) == (found.n, 5 * found.n_answers) == (4, 20)
+    assert [r.against_first for r in again.rules] == [r.against_first for r in found.rules]
 
 
 def test_an_arm_with_cancelled_paths_is_not_replayed(measured: Measure, tmp_path: Path) -> None:

@@ -85,6 +85,20 @@ def test_the_mixed_questions_are_all_different_and_have_numbers_for_answers() ->
     assert open_questions(None, 4).sha256 != task.sha256
 
 
+def test_ones_own_questions_may_be_on_a_hub(tmp_path: Path) -> None:
+    path = tmp_path / "fetched"
+    path.write_text("".join(json.dumps({"question": f"{n}?", "answer": n}) + "\n" for n in range(50)), "utf-8")
+    asked: list[str] = []
+
+    def fetch(name: str) -> Dataset:
+        asked.append(name)
+        return Dataset(name, path, "0" * 64, path.stat().st_size, "a hub", "source", "mit")
+
+    task = open_questions(Path("hf:org/repo:own.jsonl"), 0, fetch)
+    assert asked == ["hf:org/repo:own.jsonl"]
+    assert (task.size(), task.source) == (50, "a hub")
+
+
 def test_ones_own_questions_come_in_an_order_of_chance(tmp_path: Path) -> None:
     path = tmp_path / "own.jsonl"
     path.write_text("".join(json.dumps({"question": f"{n}?", "answer": n}) + "\n" for n in range(50)), "utf-8")
@@ -92,17 +106,3 @@ def test_ones_own_questions_come_in_an_order_of_chance(tmp_path: Path) -> None:
     assert order != [str(n) for n in range(50)]
     assert sorted(map(str, order)) == sorted(str(n) for n in range(50))
     assert order == [e.gold for e in open_questions(path, 0).examples]
-
-
-def test_ones_own_questions_may_be_on_a_hub(tmp_path: Path) -> None:
-    path = tmp_path / "0a1b"
-    path.write_text("".join(json.dumps({"question": f"{n}?", "answer": n}) + "\n" for n in range(50)), "utf-8")
-    asked: list[str] = []
-
-    def fetch(name: str) -> Dataset:
-        asked.append(name)
-        return Dataset(name, path, "0" * 64, path.stat().st_size, name, "source", "MIT")
-
-    task = open_questions(Path("hf:org/repo:own.jsonl"), 0, fetch)
-    assert asked == ["hf:org/repo:own.jsonl"]
-    assert (task.source, len(task.examples)) == ("hf:org/repo:own.jsonl", 50)

@@ -150,6 +150,36 @@ def test_subclasses_of_builtins_are_what_they_hold(sandbox: Sandbox) -> None:
     assert judged(sandbox, program, "assert f('aab') == ({'a': 2, 'b': 1}, {'a': 1}, (1, 2))")[0] is True
 
 
+@pytest.mark.parametrize(
+    ("program", "tests"),
+    [
+        (
+            "from collections import namedtuple\nP = namedtuple('P', 'x y')\ndef f(): return P(1, 2)",
+            "assert f().x == 1",
+        ),
+        ("from collections import Counter\ndef f(): return Counter('aab')", "assert f()['z'] == 0"),
+        ("from collections import Counter\ndef f(): return Counter('aab')", "assert f().most_common(1) == [('a', 2)]"),
+        ("class L(list):\n    pass\ndef f(): return L([1])", "assert type(f()) is not list"),
+        (
+            "from enum import IntEnum\nclass C(IntEnum):\n    RED = 1\ndef f(): return [C.RED]",
+            "import unittest\nclass T(unittest.TestCase):\n    def test_it(self): self.assertEqual(f()[0].name, 'RED')",
+        ),
+    ],
+)
+def test_what_a_subclass_has_beyond_its_content_makes_the_verdict_unsure_not_failed(
+    sandbox: Sandbox, program: str, tests: str
+) -> None:
+    passed, why = judged(sandbox, program, tests)
+    assert passed is None
+    assert "only its content is seen" in why
+
+
+def test_wrong_content_of_a_subclass_fails(sandbox: Sandbox) -> None:
+    program = "from collections import Counter\ndef f(): return Counter('aab')"
+    assert judged(sandbox, program, "assert f() == {'a': 3}")[0] is False
+    assert judged(sandbox, "def f(): return 1", "assert f().x == 1")[0] is False
+
+
 def test_arguments_changed_in_place_are_changed_for_the_tests(sandbox: Sandbox) -> None:
     program = "def f(xs, d, s):\n    xs.sort(); d['k'] = [1]; s.clear()"
     tests = "xs, d, s = [3, 1], {}, {9}\nassert f(xs, d, s=s) is None\nassert (xs, d, s) == ([1, 3], {'k': [1]}, set())"

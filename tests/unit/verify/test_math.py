@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bethink.verify import worker as algebra
 from bethink.verify.math import Worker, check_math, classes, compare, equivalent, warm_up
 
 NO_ALGEBRA = [
@@ -181,11 +182,30 @@ def test_a_worker_that_died_is_started_again(worker: Worker) -> None:
     assert worker.compare("\\sqrt{9}", "3", 20) is True
 
 
-def test_where_no_worker_can_be_started_texts_and_numbers_still_decide(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_no_worker_can_be_started_what_takes_algebra_stays_open(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/nonexistent/python")
     worker = Worker()
-    assert worker.compare("\\sqrt{4}", "2", 1) is False
+    assert worker.compare("\\sqrt{4}", "2", 1) is None
     worker.close()
+
+
+def test_algebra_that_takes_all_its_time_is_open_and_not_false(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(algebra, "CPU_S", 0.001)
+    assert algebra.answer("\\sqrt{16} + x", "4 + x") == {"equal": None, "is_open": True}
+    monkeypatch.setattr(algebra, "CPU_S", 20.0)
+    assert algebra.answer("\\sqrt{16} + x", "4 + x") == {"equal": True, "is_open": False}
+
+
+def test_a_busy_machine_changes_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seconds in which others have the processor do not count."""
+    monkeypatch.setattr(algebra, "CPU_S", 0.4)
+
+    def slow(_left: object, _right: object, timeout_seconds: None) -> bool:
+        time.sleep(1.2)
+        return timeout_seconds is None
+
+    monkeypatch.setattr(algebra, "verify", slow)
+    assert algebra.answer("x", "y") == {"equal": True, "is_open": False}
 
 
 def test_a_program_that_compares_is_not_run_twice_and_leaves_no_process() -> None:

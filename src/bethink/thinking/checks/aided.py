@@ -1,7 +1,8 @@
 """Values of which some were computed by programs that the model wrote: the vote counts both alike.
 
 What always holds: a program runs in the sandbox or not at all; one that fails, does not end or prints no value casts no
-vote; an answer that only programs gave shows the program and says so.
+vote; an answer that only programs gave shows the program, says so, and is unsure: what they agree on may be one way to
+misread the question.
 """
 
 from __future__ import annotations
@@ -68,9 +69,10 @@ class Aided(Values):
             return said
         n_ran = sum(path.extracted is not None for path in programs)
         why = f"{said.why}; {n_ran} of {len(programs)} programs gave a value"
-        if winner.kind == "program":
-            why += "; the answer is a program's output, no path in words gave it"
-        return replace(said, why=self._said(why))
+        if winner.kind != "program":  # a path in words goes before programs of the same answer
+            return replace(said, why=self._said(why))
+        why += "; the answer is a program's output, no path in words gave it"
+        return replace(said, passed=None, why=self._said(why))
 
     def _said(self, why: str) -> str:
         return why if self.sandbox.is_isolated else f"{why} (run without a sandbox)"

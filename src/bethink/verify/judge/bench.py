@@ -159,9 +159,24 @@ class _Bench:
                 raise self.wire.unsure(f"the tests need what is not here: {error}") from None
             raise _Failed(f"{name}: {_told(error)}" if name else _told(error)) from None
         except BaseException as error:  # noqa: BLE001  a test may raise anything; only coming to its end is passing
+            if not getattr(error, "__notes__", None):
+                self.refuse_narrowed(_told(error))
             raise _Failed(f"{name}: {_told(error)}" if name else _told(error)) from None
         if self.wire.trouble:
             raise self.wire.trouble
+
+    def refuse_narrowed(self, told: str) -> None:
+        """A test that fails because it saw a builtin where the program returned more than that shows nothing.
+
+        Raises: Unsure.
+        """
+        is_of_type = told.startswith(("AttributeError", "KeyError", "TypeError")) or (
+            told.startswith("assert ") and ("isinstance(" in told or "type(" in told)
+        )
+        if self.wire.narrowed and is_of_type:
+            raise self.wire.unsure(
+                f"the program returned a {self.wire.narrowed}, and only its content is seen ({told})"
+            )
 
     def run_class(self, name: str) -> None:
         kind = self.names[name]
@@ -182,6 +197,7 @@ class _Bench:
         bad = [*result.failures, *result.errors]
         if bad:
             case, trace = bad[0]
+            self.refuse_narrowed(trace.strip().splitlines()[-1])
             raise _Failed(f"{case.id().removeprefix('tests.')}: {trace.strip().splitlines()[-1]}{self.after()}")
         if result.skipped:
             raise self.wire.unsure(f"{result.skipped[0][0].id().removeprefix('tests.')} was skipped")

@@ -46,6 +46,8 @@ class Wire:
         self.n_calls = 0
         self.last = ""
         """The last call and what came out, for people."""
+        self.narrowed = ""
+        """The last class of which the tests got no more than the builtin below it."""
         self._exceptions: dict[str, type[BaseException]] = {}
         self._proxies: dict[tuple[str, ...], type[Proxy]] = {}
 
@@ -64,7 +66,7 @@ class Wire:
         if data is None:
             raise self.gone("the program ended before it answered")
         try:
-            answer: Any = decode(data, self._meet)
+            answer: Any = decode(data, self._meet, self._narrow)
         except Unreadable as error:
             raise self.gone(f"the program sent no reply: {error}") from None
         match answer:
@@ -80,6 +82,9 @@ class Wire:
                 raise self.unsure(f"the program returned {what}")
             case _:
                 raise self.gone("the program sent no reply")
+
+    def _narrow(self, name: str) -> None:
+        self.narrowed = name
 
     def unsure(self, why: str) -> Unsure:
         error = Unsure(why)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # spelled out, because importing `typing` would take most of 
 
 MAX_DEPTH = 200
 _CONTAINERS = (list, tuple, set, frozenset, dict)
+_PLAIN = (bool, int, float, complex, str, bytes, bytearray, range, *_CONTAINERS)
 
 
 class Unreadable(ValueError):
@@ -44,9 +45,13 @@ def encode(value: object, refer: Callable[[object], Remote] | None = None) -> by
     return b"".join(parts)
 
 
-def decode(data: bytes, resolve: Callable[[Remote], object] | None = None) -> object:
-    """Raises: Unreadable."""
-    reader = _Reader(data, resolve)
+def decode(
+    data: bytes,
+    resolve: Callable[[Remote], object] | None = None,
+    narrowed: Callable[[str], None] | None = None,
+) -> object:
+    """`narrowed` hears the name of every class whose value came as the builtin below it. Raises: Unreadable."""
+    reader = _Reader(data, resolve, narrowed)
     try:
         value = reader.read(0)
     except (ValueError, IndexError, TypeError, OverflowError, RecursionError) as error:
@@ -61,7 +66,11 @@ def _write(
 ) -> None:
     if depth > MAX_DEPTH:
         raise CannotTravel("a value nested too deeply")
-    # A subclass travels as its builtin: a Counter is a dict. What it overrides is not asked.
+    # A subclass travels as its builtin, with its name: a Counter is a dict. What it overrides is not asked.
+    if isinstance(value, _PLAIN) and type(value) not in _PLAIN:  # pyright: ignore[reportUnknownArgumentType]  of whatever
+        parts.append(b"W2:")
+        kind: type[object] = type(value)  # pyright: ignore[reportUnknownVariableType]  of whatever
+        _sized(parts, b"s", kind.__name__.encode("utf-8", "surrogatepass"))
     if value is None or value is True or value is False:
         parts.append({None: b"N", True: b"T", False: b"F"}[value])
     elif isinstance(value, int):
@@ -119,10 +128,13 @@ def _sized(parts: list[bytes], tag: bytes, data: bytes) -> None:
 
 
 class _Reader:
-    def __init__(self, data: bytes, resolve: Callable[[Remote], object] | None) -> None:
+    def __init__(
+        self, data: bytes, resolve: Callable[[Remote], object] | None, narrowed: Callable[[str], None] | None
+    ) -> None:
         self.data = data
         self.at = 0
         self.resolve = resolve
+        self.narrowed = narrowed
 
     def read(self, depth: int) -> object:
         if depth > MAX_DEPTH + 2:
@@ -140,7 +152,7 @@ class _Reader:
             piece = self.data[self.at : self.at + size]
             self.at += size
             return _scalar(tag, piece)
-        return self._container(tag, [self.read(depth + 1) for _ in range(size)])
+        return self._container(tag, [self.read(depth + (tag != b"W")) for _ in range(size)])
 
     def _container(self, tag: bytes, items: list[object]) -> object:
         match tag:
@@ -157,6 +169,11 @@ class _Reader:
             case b"r":
                 start, stop, step = (item for item in items if type(item) is int)
                 return range(start, stop, step)
+            case b"W":
+                name, value = items
+                if self.narrowed is not None:
+                    self.narrowed(str(name))
+                return value
             case b"R" if self.resolve is not None:
                 return self.resolve(_remote(items))
             case _:
