@@ -80,7 +80,12 @@ def evaluate() -> None:
 @click.option("--json", "is_json", is_flag=True, help="Print the summary as one JSON object.")
 @click.option("--no-color", is_flag=True, help="No colours.")
 def run(task: str, **values: Any) -> int:
-    """Measure one task."""
+    """Measure one task.
+
+    \b
+    Examples:
+      bethink eval gsm8k --n 200 --seed 7
+    """
     from bethink.cli.datasets import fetching
     from bethink.evals.arms import DEFAULT_ARMS, parse_arms
     from bethink.evals.measure import Order
@@ -204,7 +209,12 @@ def _show(summary: Summary, out: Path, terminal: Terminal, *, is_json: bool) -> 
 @click.option("--json", "is_json", is_flag=True, help="Print a JSON list.")
 @click.option("--no-color", is_flag=True, help="No colours.")
 def list_tasks(is_json: bool, no_color: bool) -> None:
-    """List the tasks, whether their questions are on this machine, and where they come from."""
+    """List the tasks, whether their questions are on this machine, and where they come from.
+
+    \b
+    Examples:
+      bethink eval list
+    """
     from rich import box
     from rich.table import Table
 
@@ -232,7 +242,13 @@ def list_tasks(is_json: bool, no_color: bool) -> None:
 @click.option("--json", "is_json", is_flag=True, help="Print the summary as one JSON object.")
 @click.option("--no-color", is_flag=True, help="No colours.")
 def report(folder: Path, export: str | None, is_json: bool, no_color: bool) -> None:
-    """Write summary and report again from the results in FOLDER, also of a run that was ended."""
+    """Write summary and report again from the results in FOLDER, also of a run that was ended.
+
+    \b
+    Examples:
+      bethink eval report DIR
+      bethink eval report DIR --export lm-eval
+    """
     from bethink.evals.measure import write_report
 
     _write_trace_pages(folder)
@@ -245,7 +261,12 @@ def report(folder: Path, export: str | None, is_json: bool, no_color: bool) -> N
 @click.option("--json", "is_json", is_flag=True, help="Print one JSON object.")
 @click.option("--no-color", is_flag=True, help="No colours.")
 def compare(a: Path, b: Path, is_json: bool, no_color: bool) -> None:
-    """Compare the measurements in the folders A and B, paired by question."""
+    """Compare the measurements in the folders A and B, paired by question.
+
+    \b
+    Examples:
+      bethink eval compare before after
+    """
     from dataclasses import asdict
 
     from bethink.cli.eval_view import show_side_by_side
@@ -263,7 +284,12 @@ def compare(a: Path, b: Path, is_json: bool, no_color: bool) -> None:
 @click.option("--json", "is_json", is_flag=True, help="Print one JSON object.")
 @click.option("--no-color", is_flag=True, help="No colours.")
 def simulate(results: Path, is_json: bool, no_color: bool) -> None:
-    """Replay every rule of stopping and voting over the paths kept in RESULTS (a folder or a file), with controls."""
+    """Replay every rule of stopping and voting over the paths kept in RESULTS (a folder or a file), with controls.
+
+    \b
+    Examples:
+      bethink eval simulate DIR
+    """
     from dataclasses import asdict
 
     from bethink.cli.eval_view import show_replayed
