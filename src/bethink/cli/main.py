@@ -248,11 +248,8 @@ def _tell(error: BaseException, invocation: Invocation) -> int:
             is_group = isinstance(cause.ctx.command, click.Group)
             click.echo(cause.format_message(), err=not is_group)
             return 0 if is_group else cause.exit_code
-        case click.NoSuchOption():
-            _say(f"there is no option {cause.option_name}", _option_meant(cause))
-            return cause.exit_code
         case click.UsageError():
-            _say(cause.format_message(), f"`{cause.ctx.command_path} --help` shows how" if cause.ctx else "")
+            _say(*wrong_usage(cause))
             return cause.exit_code
         case click.ClickException():
             _say(cause.format_message())
@@ -265,13 +262,16 @@ def _tell(error: BaseException, invocation: Invocation) -> int:
             return EXIT_FAULT
 
 
-def _option_meant(error: click.NoSuchOption) -> str:
-    """The nearest option alone: click names all that are near, by the alphabet."""
+def wrong_usage(error: click.UsageError) -> tuple[str, str]:
+    """What was wrong, and what to do. Of options that are near to what was typed the nearest alone: click names all, by
+    the alphabet."""
     from difflib import get_close_matches
 
+    where = f"`{error.ctx.command_path} --help` shows how" if error.ctx else ""
+    if not isinstance(error, click.NoSuchOption):
+        return error.format_message(), where
     near = get_close_matches(error.option_name, error.possibilities or (), n=1)
-    where = f"`{error.ctx.command_path} --help` shows all" if error.ctx else ""
-    return f"did you mean {near[0]}? {where}" if near else where
+    return f"there is no option {error.option_name}", f"did you mean {near[0]}? {where}" if near else where
 
 
 def _sole_cause(error: BaseException) -> BaseException:

@@ -155,7 +155,7 @@ def plan(
         most = 0  # nothing can be thought in so few; the answer has them all
     n_paths = request.paths if request.paths is not None else spend.paths
     rule = replace(spend.rule or rule, sure=rule.sure if request.sure is None else request.sure)
-    notes = _notes(budget, most, is_asked=request.budget is not None)
+    notes = _notes(request, budget, most)
     if calibration is not None and comparable and is_value:
         if request.budget is None and request.temperature is None:
             notes = (f"effort {effort} is {calibration.told}", *notes)
@@ -198,12 +198,13 @@ def _is_as_measured(request: Request, budget: int | None, most: int, usual: int,
     return request.temperature is None and (-1 if budget is None else budget) == measured and most >= room_needed
 
 
-def _notes(budget: int | None, most: int, *, is_asked: bool) -> tuple[str, ...]:
+def _notes(request: Request, budget: int | None, most: int) -> tuple[str, ...]:
     if budget is None or budget <= most:
         return ()
-    if not is_asked:
-        return (f"max_tokens leaves {counted(most, 'token') if most else 'no room'} to think",)
-    kept = "the rest of max_tokens is kept for the answer; raise it for a longer thought"
+    limit = "the context" if request.max_tokens is None else "max_tokens"
+    if request.budget is None:
+        return (f"{limit} leaves {counted(most, 'token') if most else 'no room'} to think",)
+    kept = f"the rest of {limit} is kept for the answer"
     return (f"the budget of {counted(budget, 'token')} is cut to {most}: {kept}",)
 
 

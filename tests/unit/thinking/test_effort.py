@@ -122,6 +122,7 @@ def test_a_small_limit_alone_is_all_the_answers() -> None:
     settled = plan_of(max_tokens=200)
     assert settled.thinking_tokens == 0
     assert settled.notes == ("max_tokens leaves no room to think",)
+    assert plan_of(effort="high", n_prompt=30_000).notes == ("the context leaves 2,257 tokens to think",)
 
 
 def test_a_budget_that_max_tokens_cuts_is_told() -> None:
