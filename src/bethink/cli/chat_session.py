@@ -123,6 +123,7 @@ class ChatSession:
             "/help": self._help,
             "/quit": self._quit,
             "/exit": self._quit,
+            "/bye": self._quit,
         }
         if name not in commands:
             raise UsageError(f"there is no command {name}", "/help shows them; // begins a question with a slash")

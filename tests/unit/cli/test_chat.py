@@ -208,11 +208,12 @@ async def test_a_model_that_cannot_come_leaves_the_old_one_in_place(make: Make, 
     assert written(session.terminal.out) == "answer 1\nanswer 2\n"
 
 
-async def test_help_and_quit(make: Make) -> None:
+@pytest.mark.parametrize("word", ["/quit", "/exit", "/bye"])
+async def test_help_and_quit(make: Make, word: str) -> None:
     session = make()
     await session.handle("/help")
     assert "/retry" in told(session)
-    await session.handle("/quit")
+    await session.handle(word)
     assert session.is_over
 
 
