@@ -23,7 +23,7 @@ from bethink.cli.loading import load_model
 from bethink.cli.options import Options
 from bethink.cli.terminal import Terminal, one_row
 from bethink.cli.turn import take_turn
-from bethink.errors import BethinkError, UsageError
+from bethink.errors import BethinkError, ContextFull, UsageError
 from bethink.types import EFFORTS, Message, Request
 from bethink.wording import counted
 
@@ -74,8 +74,10 @@ class ChatSession:
                 await self._answer()
         except BethinkError as error:
             self.tell(f"error: {error}", "red")
-            if error.hint:
-                self.tell(f"hint: {error.hint}")
+            is_long = isinstance(error, ContextFull) and self.conversation.n_turns > 1
+            hint = "/new begins afresh; /save FILE keeps this conversation first" if is_long else error.hint
+            if hint:
+                self.tell(f"hint: {hint}")
 
     def tell(self, text: str, style: str = "dim") -> None:
         """A line that is neither question nor answer. A pipe's reader gets it on stderr."""

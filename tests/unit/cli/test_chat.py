@@ -4,6 +4,7 @@ import io
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -261,3 +262,11 @@ def test_there_is_nothing_to_resume(home: Path, capsys: pytest.CaptureFixture[st
     assert not (home / "chats").exists()
     assert main(["chat", "--resume"]) == 2
     assert "no conversation to go on with" in capsys.readouterr().err
+
+
+async def test_a_conversation_that_outgrew_the_context_is_told_how_to_go_on(make: Make) -> None:
+    session = make()
+    await session.handle("one?")
+    session.options = replace(session.options, max_tokens=10_000_000)
+    await session.handle("two?")
+    assert "/new begins afresh; /save FILE keeps this conversation first" in told(session)
