@@ -97,6 +97,13 @@ class Run:
         room = min(info.context_length, info.kv_tokens) - len(prompt.ids)
         return settle_aid(self.request.programs or 0, self.plan, prompt, room)
 
+    def _late(self) -> tuple[str, ...]:
+        """A deadline that counts loading may leave no time; the answer would not show why it is short."""
+        within_s = self.request.within_s
+        if within_s is None or self.load_s < within_s / 2:
+            return ()
+        return (f"loading the model took {self.load_s:.1f} s of the {within_s:g} s that the deadline allows",)
+
     def answer_now(self) -> None:
         """Close every running thought at its next token; the answers follow."""
         self.control.wants_answer = True
@@ -110,7 +117,7 @@ class Run:
     async def __aiter__(self) -> AsyncIterator[Event]:
         self._began = asyncio.get_running_loop().time() - self.load_s
         queue: asyncio.Queue[Event | None] = asyncio.Queue()
-        notes = self.model.notes + self.plan.notes + self.check.notes
+        notes = self.model.notes + self.plan.notes + self.check.notes + self._late()
         yield Started(len(self._prompt.ids), self.plan.budget, self.plan.n_paths, self.plan.effort, notes)
         task = asyncio.create_task(self._drive(queue.put_nowait))
         task.add_done_callback(lambda _: queue.put_nowait(None))

@@ -127,6 +127,9 @@ async def test_a_deadline_counts_from_before_the_model_was_loaded_where_it_was_l
     assert 60 < result.timing.total_s < 61.5
     assert result.timing.tokens_per_s > 10  # a rate of thinking, not of loading
     assert (await model.answer(replace(request, within_s=0.5))).timing.load_s == 0
+    events = [event async for event in model.think(request, counts_loading=True)]
+    assert isinstance(events[0], Started)
+    assert "loading the model took 60.0 s of the 61 s that the deadline allows" in events[0].notes
 
 
 def finished(events: list[Event]) -> Result:

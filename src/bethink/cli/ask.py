@@ -16,7 +16,7 @@ import click
 from rich.text import Text
 
 from bethink.cli.display import open_display
-from bethink.cli.main import EXIT_INTERRUPTED
+from bethink.cli.main import EXIT_INTERRUPTED, wrong_usage
 from bethink.cli.options import Options, thinking_options
 from bethink.cli.parameters import Thought, read_stdin, read_text, with_context
 from bethink.cli.terminal import Terminal, open_terminal
@@ -36,19 +36,24 @@ class JsonErrors(click.Command):
         except click.UsageError as error:
             if not is_json:
                 raise
-            _print_error("invalid_request", error.format_message(), f"bethink {info_name} --help")
+            _print_error("invalid_request", *wrong_usage(error))
             raise click.exceptions.Exit(error.exit_code) from error
 
 
 @click.command(cls=JsonErrors)
-@click.argument("question", required=False)
+@click.argument("words", nargs=-1, metavar="[QUESTION]")
 @click.option("-f", "--file", "files", multiple=True, type=click.Path(path_type=Path), help="A text file to ask about.")
 @thinking_options
 @click.option("--thought", type=Thought(), help="Go on from this thought (one you edited, for example).")
 @click.option("--json", "is_json", is_flag=True, help="Print one JSON object with everything.")
 @click.option("--trace", "shows_trace", is_flag=True, help="Say where the trace of this request is.")
 def ask(
-    question: str | None, files: tuple[Path, ...], thought: str | None, is_json: bool, shows_trace: bool, **values: Any
+    words: tuple[str, ...],
+    files: tuple[Path, ...],
+    thought: str | None,
+    is_json: bool,
+    shows_trace: bool,
+    **values: Any,
 ) -> int:
     """Ask QUESTION and print the answer.
 
@@ -77,7 +82,7 @@ def ask(
     terminal = open_terminal(no_color=options.no_color)
     try:
         messages = [Message("system", options.system)] if options.system else []
-        messages.append(Message("user", _question(question, files)))
+        messages.append(Message("user", _question(words, files)))
         return _answer(options, options.request(messages, thought), terminal, is_json=is_json, shows_trace=shows_trace)
     except BethinkError as error:
         if not is_json:
@@ -90,11 +95,14 @@ def ask(
         return EXIT_INTERRUPTED
 
 
-def _question(question: str | None, files: tuple[Path, ...]) -> str:
+def _question(words: tuple[str, ...], files: tuple[Path, ...]) -> str:
     """The whole question: files and standard input first, then what is asked about them.
 
-    Raises: UsageError.
+    Raises: UsageError. Several words are not joined: the shell may have changed them (`*`, `?`, `'`).
     """
+    if len(words) > 1:
+        raise UsageError("the question came as several words", f'put it in quotes: bethink ask "{words[0]} …"')
+    question = words[0] if words else None
     parts = [(path.name, read_text(path)) for path in files]
     asked = "" if question in (None, "-") else (question or "")
     if question in (None, "-"):

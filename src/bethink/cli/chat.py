@@ -17,6 +17,7 @@ import click
 
 from bethink.cli.options import Options, thinking_options
 from bethink.cli.terminal import Terminal, open_terminal
+from bethink.wording import counted
 
 if TYPE_CHECKING:
     from bethink.cli.chat_session import ChatSession
@@ -70,7 +71,7 @@ async def _converse(session: ChatSession, home: Path) -> None:
     if session.terminal.is_terminal:
         session.tell(f"{session.model.ref.name}; /help shows the commands, Ctrl-D quits")
     if n_turns:
-        session.tell(f"{n_turns} questions so far; the last: {session.conversation.last_question}")
+        session.tell(f"{counted(n_turns, 'question')} so far; the last: {session.conversation.last_question}")
         if not session.conversation.is_answered:
             session.tell("it has no answer yet; /retry asks it")
     async for line in _lines(session.terminal, home, list(COMMANDS)):

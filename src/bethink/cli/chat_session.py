@@ -23,8 +23,9 @@ from bethink.cli.loading import load_model
 from bethink.cli.options import Options
 from bethink.cli.terminal import Terminal, one_row
 from bethink.cli.turn import take_turn
-from bethink.errors import BethinkError, UsageError
+from bethink.errors import BethinkError, ContextFull, UsageError
 from bethink.types import EFFORTS, Message, Request
+from bethink.wording import counted
 
 if TYPE_CHECKING:
     from bethink.model import Model
@@ -73,8 +74,10 @@ class ChatSession:
                 await self._answer()
         except BethinkError as error:
             self.tell(f"error: {error}", "red")
-            if error.hint:
-                self.tell(f"hint: {error.hint}")
+            is_long = isinstance(error, ContextFull) and self.conversation.n_turns > 1
+            hint = "/new begins afresh; /save FILE keeps this conversation first" if is_long else error.hint
+            if hint:
+                self.tell(f"hint: {hint}")
 
     def tell(self, text: str, style: str = "dim") -> None:
         """A line that is neither question nor answer. A pipe's reader gets it on stderr."""
@@ -122,6 +125,7 @@ class ChatSession:
             "/help": self._help,
             "/quit": self._quit,
             "/exit": self._quit,
+            "/bye": self._quit,
         }
         if name not in commands:
             raise UsageError(f"there is no command {name}", "/help shows them; // begins a question with a slash")
@@ -143,7 +147,7 @@ class ChatSession:
                 raise UsageError(f"{rest!r} is not a number of tokens", "/budget 512, /budget 0, or /budget auto")
             self.options = replace(self.options, budget=int(rest))
         budget = self.options.budget
-        self.tell("budget: as the effort says" if budget is None else f"budget {budget} tokens")
+        self.tell("budget: as the effort says" if budget is None else f"budget {counted(budget, 'token')}")
 
     async def _retry(self, rest: str) -> None:
         self._refuse_words("/retry", rest)
@@ -196,7 +200,7 @@ class ChatSession:
     async def _load(self, rest: str) -> None:
         path = _file(rest, "/load talk.json")
         self.conversation = replace(Conversation.load(path), id=Conversation().id)
-        self.tell(f"{self.conversation.n_turns} questions of {path}")
+        self.tell(f"{counted(self.conversation.n_turns, 'question')} of {path}")
         if not self.conversation.is_answered:
             self.tell("the last one has no answer yet; /retry asks it")
 
@@ -224,10 +228,15 @@ class ChatSession:
 
     async def _help(self, rest: str) -> None:
         del rest
-        width = max(len(f"{name} {usage}") for name, (usage, _) in COMMANDS.items())
+        from rich.table import Table
+
         console = self.terminal.out if self.terminal.is_terminal else self.terminal.err
+        grid = Table.grid(padding=(0, 2, 0, 0))
+        grid.add_column(no_wrap=True, style="bold")
+        grid.add_column()
         for name, (usage, what) in COMMANDS.items():
-            console.print(Text.assemble((f"{f'{name} {usage}':<{width}}", "bold"), f"  {what}"))
+            grid.add_row(Text(f"{name} {usage}"), Text(what))
+        console.print(grid)
         console.print(Text("Alt-Enter begins a new line. Ctrl-C: answer now; twice: stop.", style="dim"))
 
     async def _quit(self, rest: str) -> None:

@@ -14,9 +14,12 @@ from rich.text import Text
 
 from bethink.cli.board import Board
 from bethink.cli.terminal import Terminal, one_row, safe
-from bethink.picture.evidence import one_line, vote_rows
+from bethink.picture.evidence import closing, one_line, vote_rows
 from bethink.types import Event, Finished, Result, Started, TextDelta, ThoughtClosed, ThoughtRolledBack
+from bethink.wording import counted
 
+CUT = ("length", "deadline", "loop")
+"""Endings after which an answer may lack something: a script's log should say so, too."""
 HINTS = ("", "closing the thought; Ctrl-C again stops", "stopping")
 """What to say after so many interrupts."""
 
@@ -73,6 +76,8 @@ class Quiet:
             self.terminal.out.file.flush()
             if self.terminal.err.is_terminal:
                 self.terminal.err.print(Text(one_line(result), style="dim"))
+            elif result.finish_reason in CUT:
+                self.terminal.err.print(Text(f"note: {closing(result)}"))
 
 
 @dataclass(slots=True)
@@ -97,7 +102,9 @@ def status(board: Board, terminal: Terminal) -> str:
     spinner = glyphs.spinner[int(board.elapsed_s * 10) % len(glyphs.spinner)]
     leading = board.leading
     if leading is None or not board.n_tokens:
-        what = f"reading the question ({board.started.prompt_tokens} tokens)" if board.started else "starting"
+        what = (
+            f"reading the question ({counted(board.started.prompt_tokens, 'token')})" if board.started else "starting"
+        )
     elif board.may_vote:
         n_done = sum(not path.is_running for path in board.paths.values())
         what = f"{n_done} of up to {board.started.paths if board.started else len(board.paths)} paths answered"
@@ -136,7 +143,7 @@ class Plain:
             case ThoughtRolledBack(path, _, cause) if not self.board.may_vote:
                 self._line(f"[path {path + 1} goes back: {one_row(cause)}]")
             case ThoughtClosed(_, closed_by, n_tokens) if not self.board.may_vote and n_tokens:
-                self._line(f"[thought of {n_tokens} tokens, closed: {closed_by}]")
+                self._line(f"[thought of {counted(n_tokens, 'token')}, closed: {closed_by}]")
                 self._line("")
             case Finished(result):
                 self._finish(result)
@@ -157,7 +164,7 @@ class Plain:
         done = [path for path in self.board.paths.values() if path.result is not None]
         if self.board.may_vote and len(done) > self._n_done:
             self._n_done = len(done)
-            self._line(f"[{len(done)} paths answered]")
+            self._line(f"[{counted(len(done), 'path')} answered]")
 
     def _finish(self, result: Result) -> None:
         if self.board.may_vote:

@@ -80,7 +80,12 @@ def evaluate() -> None:
 @click.option("--json", "is_json", is_flag=True, help="Print the summary as one JSON object.")
 @click.option("--no-color", is_flag=True, help="No colours.")
 def run(task: str, **values: Any) -> int:
-    """Measure one task."""
+    """Measure one task.
+
+    \b
+    Examples:
+      bethink eval gsm8k --n 200 --seed 7
+    """
     from bethink.cli.datasets import fetching
     from bethink.evals.arms import DEFAULT_ARMS, parse_arms
     from bethink.evals.measure import Order

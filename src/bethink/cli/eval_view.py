@@ -17,6 +17,7 @@ from bethink.evals.report import headline
 from bethink.evals.simulate import Replayed
 from bethink.evals.stats import Estimate
 from bethink.evals.summary import ArmSummary, Comparison, Summary, power_lines
+from bethink.wording import counted
 
 WIDE = 160
 
@@ -31,7 +32,7 @@ def show_summary(terminal: Terminal, summary: Summary) -> None:
         out.print(Text(one_row(line), style="dim"))
     n_errors = sum(a.n_errors for a in summary.arms)
     if n_errors:
-        out.print(Text(f"{n_errors} answers ended in an error and count as wrong", style="red"))
+        out.print(Text(f"{counted(n_errors, 'answer')} ended in an error: counted as wrong", style="red"))
 
 
 def _print(out: Console, table: Table) -> None:

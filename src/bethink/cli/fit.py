@@ -13,6 +13,7 @@ from rich.text import Text
 
 from bethink.cli.model_names import ModelName, open_store
 from bethink.cli.terminal import Terminal, open_terminal
+from bethink.wording import counted
 
 if TYPE_CHECKING:
     from bethink.machine import Memory
@@ -73,7 +74,7 @@ def _show_one(store: Store, terminal: Terminal, name: str, context: int, paths: 
         click.echo(json.dumps(facts | _numbers(footprint), indent=1))
         return
     out = terminal.out
-    out.print(Text.assemble((name, "bold cyan"), f", {paths} paths of {context:,} tokens"))
+    out.print(Text.assemble((name, "bold cyan"), f", {counted(paths, 'path')} of {counted(context, 'token')}"))
     for what, size in (("weights", footprint.weights), ("cache", footprint.cache), ("program", footprint.program)):
         out.print(Text(f"  {what:<9}{gib(size):>10}"))
     verdict = ("fits", "bold green") if fits else ("does not fit", "bold red")
@@ -145,7 +146,7 @@ def _table(found: tuple[Fitting, ...], best: Fitting | None, terminal: Terminal,
 
 
 def _conclusion(best: Fitting | None, memory: Memory, context: int, paths: int) -> Text:
-    asked = f"{paths} paths of {context:,} tokens in {gib(memory.available)} of free memory"
+    asked = f"{counted(paths, 'path')} of {counted(context, 'token')} in {gib(memory.available)} of free memory"
     if best is None:
         return Text(f"nothing known fits {asked}; ask for less with --paths or --context")
     words = Text.assemble("the largest that fits is ", (best.entry.name, "bold green"), f": {asked}\n")

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from bethink import __version__
-from bethink.errors import BethinkError
+from bethink.errors import BethinkError, UsageError
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -80,6 +80,23 @@ SECTIONS: dict[str, dict[str, str]] = {
 }
 """The headings of `--help`, each with its commands and their one line (so that help imports none of them)."""
 
+ELSEWHERE: dict[str, str] = {
+    "run": "bethink chat --model NAME",
+    "get": "bethink pull NAME",
+    "list": "bethink models list",
+    "ls": "bethink models list",
+    "show": "bethink models show NAME",
+    "rm": "bethink models rm NAME",
+    "fit": "bethink models fit",
+    "traces": "bethink trace list",
+    "workspaces": "bethink keys workspaces list",
+    "users": "bethink keys users",
+    "prices": "bethink usage prices list",
+    "version": "bethink --version",
+    "help": "bethink --help",
+}
+"""What people type who know other runners, or our commands by half; and what does that here."""
+
 
 @dataclass
 class Invocation:
@@ -99,6 +116,14 @@ class LazyGroup(click.Group):
         del ctx
         return _load(cmd_name) if cmd_name in COMMANDS else None
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            raise UsageError(f"there is no command {name!r}", _command_meant(name))
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         del ctx
         for heading, commands in SECTIONS.items():
@@ -114,6 +139,15 @@ class LazyGroup(click.Group):
         return [
             CompletionItem(name, help=lines[name]) for name in self.list_commands(ctx) if name.startswith(incomplete)
         ]
+
+
+def _command_meant(name: str) -> str:
+    from difflib import get_close_matches
+
+    if name in ELSEWHERE:
+        return f"here that is: {ELSEWHERE[name]}"
+    near = get_close_matches(name, COMMANDS, n=1)
+    return f"did you mean `bethink {near[0]}`? `bethink --help` shows all" if near else "`bethink --help` shows all"
 
 
 def _load(name: str) -> click.Command:
@@ -139,7 +173,14 @@ def _show_version(ctx: click.Context, _param: click.Parameter, is_asked: bool) -
 )
 @click.pass_obj
 def cli(invocation: Invocation, debug: bool) -> None:
-    """Open reasoning models on your own hardware: thinking that ends, answers with evidence."""
+    """Open reasoning models on your own hardware: thinking that ends, answers with evidence.
+
+    \b
+    Examples:
+      bethink ask "What is 17 * 23?"     one question; fetches a model the first time
+      bethink chat                       a conversation
+      bethink serve                      the chat page, and an API for programs
+    """
     invocation.shows_traceback = debug
 
 
@@ -204,10 +245,11 @@ def _tell(error: BaseException, invocation: Invocation) -> int:
             _say(str(cause), cause.hint)
             return cause.exit_code
         case click.exceptions.NoArgsIsHelpError():
-            click.echo(cause.format_message())
-            return 0
+            is_group = isinstance(cause.ctx.command, click.Group)
+            click.echo(cause.format_message(), err=not is_group)
+            return 0 if is_group else cause.exit_code
         case click.UsageError():
-            _say(cause.format_message(), f"`{cause.ctx.command_path} --help` shows how" if cause.ctx else "")
+            _say(*wrong_usage(cause))
             return cause.exit_code
         case click.ClickException():
             _say(cause.format_message())
@@ -218,6 +260,18 @@ def _tell(error: BaseException, invocation: Invocation) -> int:
                 "run it again as `bethink --debug …` and report what it shows",
             )
             return EXIT_FAULT
+
+
+def wrong_usage(error: click.UsageError) -> tuple[str, str]:
+    """What was wrong, and what to do. Of options that are near to what was typed the nearest alone: click names all, by
+    the alphabet."""
+    from difflib import get_close_matches
+
+    where = f"`{error.ctx.command_path} --help` shows how" if error.ctx else ""
+    if not isinstance(error, click.NoSuchOption):
+        return error.format_message(), where
+    near = get_close_matches(error.option_name, error.possibilities or (), n=1)
+    return f"there is no option {error.option_name}", f"did you mean {near[0]}? {where}" if near else where
 
 
 def _sole_cause(error: BaseException) -> BaseException:

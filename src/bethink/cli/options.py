@@ -95,7 +95,7 @@ _OPTIONS = (
         "within_s",
         type=Duration(),
         metavar="TIME",
-        help="Be done in 20s, 2m, …, loading the model included.",
+        help="Be done in 20s, 2m, …; in `ask` that includes loading the model.",
     ),
     click.option("--paths", type=PATHS, metavar="N", help="At most so many chains of thought, which then vote."),
     click.option("--check", type=Check(), default="auto", show_default=True, help="The evidence that an answer needs."),

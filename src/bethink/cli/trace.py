@@ -29,11 +29,18 @@ def _offer_ids(_ctx: click.Context, _param: click.Parameter, incomplete: str) ->
     return [name for name in ("last", *(file.stem for file in trace_files(_folder()))) if name.startswith(incomplete)]
 
 
-@click.group()
+@click.group(no_args_is_help=True)
 def trace() -> None:
     """See who decided what in an earlier request.
 
     ID is `last`, or the beginning of an id or of its last part.
+
+    \b
+    Examples:
+      bethink trace list
+      bethink trace show              what happened in the last request
+      bethink trace export --open     the same as a page in the browser
+      bethink trace rm --older-than 30d
     """
 
 
@@ -68,7 +75,8 @@ def list_traces(count: int, is_json: bool) -> None:
 @click.argument("id", default="last", shell_complete=_offer_ids)
 @click.option("--path", "number", type=click.IntRange(min=1), help="Tell this path instead of the one that answered.")
 @click.option("--all", "is_all", is_flag=True, help="Tell every path.")
-def show(id: str, number: int | None, is_all: bool) -> None:
+@click.option("--json", "is_json", is_flag=True, help="Print the whole record as one JSON object.")
+def show(id: str, number: int | None, is_all: bool, is_json: bool) -> None:
     """Tell a request in the terminal: who said what, who decided what and why.
 
     \b
@@ -77,7 +85,11 @@ def show(id: str, number: int | None, is_all: bool) -> None:
       bethink trace show last --path 2
     """
     terminal = open_terminal()
-    loaded = Trace.load(find_trace(_folder(), id))
+    file = find_trace(_folder(), id)
+    loaded = Trace.load(file)
+    if is_json:
+        click.echo(file.read_text(encoding="utf-8"))
+        return
     for line in view(loaded, terminal.glyphs, _paths(loaded, number, is_all=is_all)):
         terminal.out.print(line)
 

@@ -8,6 +8,8 @@ from typing import Any, cast
 from bethink.picture.evidence import seconds
 from bethink.picture.story import chosen, decisions, question, said, verdict_words
 from bethink.trace import Trace
+from bethink.types import Decided
+from bethink.wording import counted
 
 
 def notes(trace: Trace) -> str:
@@ -46,11 +48,13 @@ def fenced(text: str) -> str:
 
 
 def _decisions(trace: Trace) -> str:
-    lines = [
-        f"- {f'path {d.path + 1}, after {d.at_token} tokens' if d.path >= 0 else 'the vote'}: {_cell(said(d))}"
-        for d in decisions(trace)
-    ]
+    lines = [f"- {_who(d)}: {_cell(said(d))}" for d in decisions(trace)]
     return "\n".join(lines) or "None: the model thought and answered by itself."
+
+
+def _who(decision: Decided) -> str:
+    when = counted(decision.at_token, "token")
+    return f"path {decision.path + 1}, after {when}" if decision.path >= 0 else "the vote"
 
 
 def _cell(text: str) -> str:

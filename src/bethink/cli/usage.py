@@ -174,6 +174,11 @@ def prices() -> None:
     """Say what a million tokens of a model cost, from when on.
 
     Rows of the ledger keep the cost that they were written with; a model without a price is "unpriced", not free.
+
+    \b
+    Examples:
+      bethink usage prices set qwen3:4b --input 0.10 --answer 0.40
+      bethink usage prices list
     """
 
 

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from bethink.thinking.spend import Spend
 from bethink.thinking.vote import VoteRule
+from bethink.wording import counted
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
@@ -67,7 +68,7 @@ def span(found: Spanned) -> str:
 
 def spends(spend: Spend) -> str:
     """A setting in words."""
-    thought = {0: "no thought", -1: "any thought"}.get(spend.budget, f"{spend.budget:,} tokens of thought")
+    thought = {0: "no thought", -1: "any thought"}.get(spend.budget, f"{counted(spend.budget, 'token')} of thought")
     if spend.paths == 1:
         return f"one path, {thought}"
     is_whole = (spend.rule or VoteRule()).confidence > 1

@@ -16,6 +16,7 @@ from bethink.picture.evidence import outcome, readable, shortened
 from bethink.picture.story import Speaker, name_of, said, speaker_of
 from bethink.trace import Trace, TracedPath
 from bethink.types import Decided
+from bethink.wording import counted
 
 WIDTH, LEFT, RIGHT = 1000, 64, 190
 ROW, BAR, TOP = 30, 14, 10
@@ -125,7 +126,7 @@ def _bar(path: TracedPath, start: int, stop: int, axis: Axis, y: float) -> str:
     """Forced tokens take no time: they are a diamond."""
     speaker = speaker_of(path.tokens[start])
     css = CLASS_NAMES[speaker] + (" lost" if path.is_cancelled else "")
-    title = escape(f"{name_of(path)}: {stop - start} tokens, {speaker}")
+    title = escape(f"{name_of(path)}: {counted(stop - start, 'token')}, {speaker}")
     x = axis.x(axis.at(path, start) if start or not axis.is_time else path.tokens[0].t)
     if speaker == "forced":
         title += ": " + escape(shortened("".join(token.text for token in path.tokens[start:stop]), 120))
@@ -137,7 +138,8 @@ def _bar(path: TracedPath, start: int, stop: int, axis: Axis, y: float) -> str:
 
 def _mark(path: TracedPath, decision: Decided, axis: Axis, y: float) -> str:
     x = axis.x(axis.at(path, decision.at_token))
-    title = f"<title>{escape(f'after {decision.at_token} tokens {said(decision)}')}</title>"
+    when = f"after {counted(decision.at_token, 'token')}"
+    title = f"<title>{escape(f'{when} {said(decision)}')}</title>"
     if decision.action == "roll_back":
         return f'<path class="mark back" d="M{x + 4:.1f} {y - 5}v8l-9 -4z">{title}</path>'
     if decision.action == "close":

@@ -47,7 +47,8 @@ def judgement(verdict: Verdict) -> str:
     sure = {True: "", False: "refuted", None: "unsure"}[verdict.passed]
     if verdict.kind == "none":
         return ""
-    share = f" ({verdict.agreement:.0%})" if verdict.agreement and len(verdict.votes) > 1 else ""
+    votes = verdict.votes
+    share = f" ({verdict.agreement:.0%})" if verdict.agreement and len(votes) > 1 and votes[0].count > 1 else ""
     likely = "" if verdict.probability is None else f", right with a probability of {verdict.probability:.0%}"
     why = f"{shortened(one_row(verdict.why), MAX_WHY)}{share}{likely}" or verdict.kind
     return f"{sure}: {why}" if sure else why
@@ -68,7 +69,8 @@ def cost(result: Result) -> str:
     parts.append((usage.discarded_tokens, "discarded"))
     tokens = " + ".join(f"{n:,} {what}" for n, what in parts if n) or "0"
     loading = f" (loading {seconds(timing.load_s)})" if timing.load_s >= WORTH_SAYING_S else ""
-    return f"{tokens} tokens, {seconds(timing.total_s)}{loading}, {timing.tokens_per_s:.0f} tokens/s"
+    noun = "token" if tokens.split()[0] == "1" and " + " not in tokens else "tokens"
+    return f"{tokens} {noun}, {seconds(timing.total_s)}{loading}, {timing.tokens_per_s:.0f} tokens/s"
 
 
 def seconds(value: float) -> str:

@@ -16,6 +16,7 @@ from bethink.picture.evidence import shortened
 from bethink.picture.plain import one_row
 from bethink.trace import Trace, TracedPath, TracedToken, trace_files
 from bethink.types import Decided
+from bethink.wording import counted
 
 Speaker = Literal["thinking", "answer", "forced", "taken back"]
 
@@ -94,7 +95,9 @@ def said(decision: Decided) -> str:
         return "the model ends its answer"
     if decision.action == "roll_back":
         n = details.get("n", 0)
-        words = f"{n} tokens are taken back" if n else "the last token is drawn again"
+        words = (
+            f"{counted(n, 'token')} {'is' if n == 1 else 'are'} taken back" if n else "the last token is drawn again"
+        )
     if decision.action == "close" and "closed_by" in details:
         words += f" ({details['closed_by']})"
     return f"{words}: {decision.cause}" if decision.cause else words

@@ -63,7 +63,7 @@ async def _find(client: httpx.AsyncClient, package: str, version: str, settings:
         try:
             return await _in_index(client, index, package, version)
         except UnknownModel as error:
-            unknown = error
+            unknown = unknown if unknown and unknown.hint else error  # who has the package knows more
         except SourceUnreachable as error:
             unanswered = error
     raise unanswered or unknown or UnknownModel(f"no package index is set up that could have {package}")

@@ -19,12 +19,17 @@ from bethink.thinking.calibration import Calibration
 from bethink.thinking.spend import MAX_PATHS, Spend
 from bethink.thinking.vote import VoteRule
 from bethink.types import EFFORTS, Effort, Request
+from bethink.wording import counted
 
 MIN_RESERVE, RESERVE_SHARE = 256, 0.15
 """The answer's room: max(256 tokens, 15 % of the limit), and at most half of a small limit. Source:
 shared/thinking-methods.md."""
 FORCED_ROOM = 96
 """Tokens kept for the hand-off, its markers and the sentences of the escape ladder."""
+LEAST_THOUGHT = 32
+LEAST_SHARE, FORCED_SHARE = 4, 8
+"""Who gives both a budget and a small limit means that thought: then a quarter of the limit is kept for the answer, and
+an eighth for what is forced; words that do not fit there are left out."""
 DEFAULT_THOUGHT, DEFAULT_ANSWER = 16384, 4096
 USUAL = VoteRule()
 
@@ -145,11 +150,12 @@ def plan(
             f"but the context holds {context_length}",
             "shorten the question, lower max_tokens, or choose a model with a longer context",
         )
-    reserve = _reserve(max_tokens) if request.answer_reserve is None else request.answer_reserve
-    most = _most_thought(max_tokens, reserve)
+    reserve, most = _room(request, max_tokens)
+    if request.budget is None and most < LEAST_THOUGHT:
+        most = 0  # nothing can be thought in so few; the answer has them all
     n_paths = request.paths if request.paths is not None else spend.paths
     rule = replace(spend.rule or rule, sure=rule.sure if request.sure is None else request.sure)
-    notes = _notes(budget, most)
+    notes = _notes(request, budget, most)
     if calibration is not None and comparable and is_value:
         if request.budget is None and request.temperature is None:
             notes = (f"effort {effort} is {calibration.told}", *notes)
@@ -162,6 +168,18 @@ def plan(
     temperature = request.temperature if request.temperature is not None else alone
     thinking = most if budget is None else min(budget, most)
     return Plan(effort, budget, thinking, max_tokens, reserve, n_paths, temperature, rule, notes)
+
+
+def _room(request: Request, max_tokens: int) -> tuple[int, int]:
+    """Tokens kept for the answer, and those that a thought may have at most."""
+    if request.answer_reserve is not None:
+        return request.answer_reserve, _most_thought(max_tokens, request.answer_reserve)
+    reserve = _reserve(max_tokens)
+    if request.budget is None:
+        return reserve, _most_thought(max_tokens, reserve)
+    forced = min(FORCED_ROOM, max_tokens // FORCED_SHARE)
+    reserve = min(reserve, max(max_tokens - request.budget - forced, -(-max_tokens // LEAST_SHARE)))
+    return reserve, max(0, max_tokens - reserve - forced)
 
 
 def _reserve(max_tokens: int) -> int:
@@ -180,10 +198,14 @@ def _is_as_measured(request: Request, budget: int | None, most: int, usual: int,
     return request.temperature is None and (-1 if budget is None else budget) == measured and most >= room_needed
 
 
-def _notes(budget: int | None, most: int) -> tuple[str, ...]:
+def _notes(request: Request, budget: int | None, most: int) -> tuple[str, ...]:
     if budget is None or budget <= most:
         return ()
-    return (f"the budget of {budget} tokens is cut to {most}: the rest of max_tokens is kept for the answer",)
+    limit = "the context" if request.max_tokens is None else "max_tokens"
+    if request.budget is None:
+        return (f"{limit} leaves {counted(most, 'token') if most else 'no room'} to think",)
+    kept = f"the rest of {limit} is kept for the answer"
+    return (f"the budget of {counted(budget, 'token')} is cut to {most}: {kept}",)
 
 
 def _refuse_nonsense(request: Request) -> None:

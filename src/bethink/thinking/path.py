@@ -45,8 +45,7 @@ MAX_REOPENED = 3
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`thinking_tokens` sampled tokens for the thought; `completion_tokens` for the whole path, forced tokens
-    included."""
+    """`thinking_tokens` sampled tokens for the thought; `completion_tokens` for the whole path, forced ones too."""
 
     thinking_tokens: int
     completion_tokens: int
@@ -337,8 +336,10 @@ class Path(Seen):
         self.finish = "tool_calls" if reason == "stop" and self.answering.reply.calls else reason
 
     def _fitting(self, words: str) -> str:
-        """Words that bethink says in a thought, where they leave room for an answer."""
-        return words if len(self.codec.encode(words + self.profile.close_text)) < self._n_left else ""
+        """Words that bethink says in a thought, where they leave half of the answer's room even if the thought spends
+        its whole budget."""
+        room = self._n_left - max(0, self.limits.thinking_tokens - self.n_thinking_spent)
+        return words if 2 * len(self.codec.encode(words + self.profile.close_text)) <= room else ""
 
     def _roll_back(self, decision: RollBack) -> None:
         was_thinking = self.phase == "thinking"

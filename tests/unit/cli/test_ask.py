@@ -123,7 +123,7 @@ def test_several_paths_vote_and_the_votes_are_told(plays: Plays, capsys: pytest.
         (["--thought", "gone.txt", "q"], "gone.txt"),
         (["-f", "gone.txt", "q"], "gone.txt"),
         ([" "], "empty"),
-        (["one", "two"], "two"),
+        (["one", "two"], "several words"),
     ],
 )
 @pytest.mark.parametrize("is_json", [False, True])
@@ -320,3 +320,16 @@ def test_an_interrupt_while_loading_is_exit_130(
     assert main(["ask", "q"]) == 130
     assert main(["ask", "q", "--json"]) == 130
     assert one_object(capsys.readouterr().out)["error"]["code"] == "interrupted"
+
+
+def test_a_question_without_quotes_is_told_to_have_them(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ask", "What", "is", "17"]) == 2
+    assert (
+        capsys.readouterr().err
+        == 'error: the question came as several words\nhint: put it in quotes: bethink ask "What …"\n'
+    )
+
+
+def test_a_mistyped_option_is_an_object_with_the_nearest_option(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ask", "--json", "--modle", "x", "What is 17?"]) == 2
+    assert "did you mean --model?" in one_object(capsys.readouterr().out)["error"]["hint"]

@@ -4,6 +4,7 @@ import io
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -208,11 +209,12 @@ async def test_a_model_that_cannot_come_leaves_the_old_one_in_place(make: Make, 
     assert written(session.terminal.out) == "answer 1\nanswer 2\n"
 
 
-async def test_help_and_quit(make: Make) -> None:
+@pytest.mark.parametrize("word", ["/quit", "/exit", "/bye"])
+async def test_help_and_quit(make: Make, word: str) -> None:
     session = make()
     await session.handle("/help")
     assert "/retry" in told(session)
-    await session.handle("/quit")
+    await session.handle(word)
     assert session.is_over
 
 
@@ -260,3 +262,11 @@ def test_there_is_nothing_to_resume(home: Path, capsys: pytest.CaptureFixture[st
     assert not (home / "chats").exists()
     assert main(["chat", "--resume"]) == 2
     assert "no conversation to go on with" in capsys.readouterr().err
+
+
+async def test_a_conversation_that_outgrew_the_context_is_told_how_to_go_on(make: Make) -> None:
+    session = make()
+    await session.handle("one?")
+    session.options = replace(session.options, max_tokens=10_000_000)
+    await session.handle("two?")
+    assert "/new begins afresh; /save FILE keeps this conversation first" in told(session)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,7 @@ from bethink.cli.terminal import Terminal
 from bethink.types import (
     Event,
     Finished,
+    FinishReason,
     ModelRef,
     PathDone,
     PathResult,
@@ -227,3 +229,15 @@ def test_the_board_holds_the_thought_that_the_events_tell(data: st.DataObject) -
             board.apply(ThoughtRolledBack(0, keep, ""))
             thought = thought[:keep]
     assert board.path(0).thought == thought
+
+
+@pytest.mark.parametrize(
+    ("finish", "told"),
+    [("stop", ""), ("length", "note: the thought ended by itself, the answer was cut at its limit\n")],
+)
+def test_a_log_beside_a_pipe_says_that_an_answer_was_cut(
+    make_terminal: MakeTerminal, finish: FinishReason, told: str
+) -> None:
+    terminal = make_terminal(is_live=False, is_terminal=False)
+    show(open_display(terminal), [Finished(replace(result(), finish_reason=finish))])
+    assert written(terminal.err) == told

@@ -53,6 +53,8 @@ def test_the_verdict_is_said_with_its_share() -> None:
         judgement(Verdict("vote", None, "4", "3 of 8 paths agree", 3 / 8, votes)) == "unsure: 3 of 8 paths agree (38%)"
     )
     assert judgement(Verdict("none", None)) == ""
+    apart = (Vote("4", 1), Vote("5", 1))
+    assert judgement(Verdict("vote", None, "4", "no two of 2 paths agree", 1 / 2, apart)).endswith("agree")
 
 
 def test_one_line_says_everything_and_empty_parts_leave_no_gap() -> None:

@@ -44,30 +44,6 @@ def test_a_command_says_of_itself_what_the_list_says_of_it(name: str) -> None:
     assert (command.short_help or command.help or "").startswith(line)
 
 
-def leaves(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
-    """Every command that does something, by what is typed for it."""
-    if not isinstance(command, click.Group):
-        yield path, command
-        return
-    context = click.Context(command)
-    for name in command.list_commands(context):
-        inner = command.get_command(context, name)
-        assert inner is not None
-        if not inner.hidden:
-            yield from leaves(inner, f"{path} {name}")
-
-
-LEAVES = dict(leaves(door.cli, "bethink"))
-
-
-@pytest.mark.parametrize("words", LEAVES)
-def test_help_shows_how_a_command_is_typed(words: str) -> None:
-    command = LEAVES[words]
-    shown = command.get_help(click.Context(command, info_name=words))
-    typed = [line.strip() for line in shown.splitlines() if not line.startswith("Usage:")]
-    assert any(words in line for line in typed), shown
-
-
 def test_help_shows_every_command_and_loads_none_of_what_they_need() -> None:
     script = (
         "import sys; from bethink.cli.main import main; main(['--help']);"
@@ -149,7 +125,9 @@ def test_a_command_may_choose_its_own_exit_code(capsys: pytest.CaptureFixture[st
 
 def test_an_unknown_command_is_wrong_usage_with_the_way_to_the_right_one(capsys: pytest.CaptureFixture[str]) -> None:
     assert door.main(["aks"]) == 2
-    assert capsys.readouterr().err == "error: No such command 'aks'.\nhint: `bethink --help` shows how\n"
+    assert capsys.readouterr().err == (
+        "error: there is no command 'aks'\nhint: did you mean `bethink ask`? `bethink --help` shows all\n"
+    )
 
 
 def test_bethink_alone_shows_its_help(capsys: pytest.CaptureFixture[str]) -> None:
@@ -193,3 +171,58 @@ def test_a_command_of_commands_shows_its_help_without_calling_it_an_error(capsys
     shown = capsys.readouterr().out
     assert shown.startswith("Usage: bethink check")
     assert "error:" not in shown
+
+
+def every_command(command: click.Command, context: click.Context) -> Iterator[tuple[str, click.Command, click.Context]]:
+    yield context.command_path, command, context
+    if not isinstance(command, click.Group):
+        return
+    group: click.Group = command
+    for name in group.list_commands(context):
+        child = group.get_command(context, name)
+        if child is not None:
+            yield from every_command(child, click.Context(child, info_name=name, parent=context))
+
+
+TOP = click.Context(door.cli, info_name="bethink", help_option_names=["-h", "--help"])
+ALL = {path: (command, context) for path, command, context in every_command(door.cli, TOP)}
+
+
+@pytest.mark.parametrize("path", ALL)
+def test_the_help_of_every_command_shows_how_it_is_typed(path: str) -> None:
+    command, context = ALL[path]
+    typed = path.replace("bethink eval run", "bethink eval")  # its name is left out where a task is named
+    words = command.get_help(context).partition("\n\n")[2]  # less the line of its usage
+    assert any(line.strip().startswith(typed) or f"  {typed}" in line for line in words.splitlines())
+
+
+@pytest.mark.parametrize("path", [path for path, (command, _) in ALL.items() if isinstance(command, click.Group)])
+def test_a_group_by_itself_shows_what_it_holds_and_is_no_fault(path: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert door.main(path.split()[1:]) == 0
+    shown = capsys.readouterr()
+    assert shown.out + shown.err
+
+
+@pytest.mark.parametrize(
+    ("typed", "hint"),
+    [
+        ("ask --modle x", "did you mean --model?"),
+        ("ask --bugdet 3", "did you mean --budget?"),
+        ("modles list", "did you mean `bethink models`?"),
+        ("run smollm2:135m", "bethink chat --model NAME"),
+        ("list", "bethink models list"),
+        ("workspaces", "bethink keys workspaces list"),
+        ("xyzzy", "`bethink --help` shows all"),
+    ],
+)
+def test_a_word_that_is_mistyped_or_of_another_program_leads_to_ours(
+    typed: str, hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert door.main(typed.split()) == 2
+    assert hint in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", door.ELSEWHERE)
+def test_what_another_word_leads_to_is_there(name: str) -> None:
+    words = door.ELSEWHERE[name].replace(" NAME", "").partition(" --")[0]
+    assert words in ALL

@@ -104,6 +104,9 @@ def test_show_tells_the_answering_path_or_the_one_asked_for(capsys: pytest.Captu
     assert "hm hm hm" in capsys.readouterr().out
     assert main(["trace", "show", "--all"]) == 0
     assert main(["trace", "show", "--path", "3"]) == 2
+    capsys.readouterr()
+    assert main(["trace", "show", "--json", "last"]) == 0
+    assert json.loads(capsys.readouterr().out)["paths"]
 
 
 def test_a_view_is_free_of_control_codes(made_trace: Trace) -> None:

