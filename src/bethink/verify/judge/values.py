@@ -67,9 +67,9 @@ def _write(
     if depth > MAX_DEPTH:
         raise CannotTravel("a value nested too deeply")
     # A subclass travels as its builtin, with its name: a Counter is a dict. What it overrides is not asked.
-    if isinstance(value, _PLAIN) and type(value) not in _PLAIN:  # pyright: ignore[reportUnknownArgumentType]  of whatever
+    kind: type[object] = type(value)
+    if isinstance(value, _PLAIN) and kind not in _PLAIN:
         parts.append(b"W2:")
-        kind: type[object] = type(value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]  of whatever
         _sized(parts, b"s", kind.__name__.encode("utf-8", "surrogatepass"))
     if value is None or value is True or value is False:
         parts.append({None: b"N", True: b"T", False: b"F"}[value])
