@@ -87,12 +87,8 @@ def test_paths_that_write_a_program_are_asked_for_where_values_are_compared(read
     page.keyboard.press("Escape")
     with page.expect_request("**/ask") as asked:
         reader.ask("vote: what is 17 times 23?")
-    assert (asked.value.post_data_json or {})["settings"] == {
-        "effort": "auto",
-        "paths": 4,
-        "programs": 2,
-        "check": "math",
-    }
+    sent = asked.value.post_data_json or {}
+    assert sent["settings"] == {"effort": "auto", "paths": 4, "programs": 2, "check": "math"}
 
 
 def test_on_a_phone_the_settings_of_an_answer_are_within_the_screen(reader_at: Open, server: Server) -> None:

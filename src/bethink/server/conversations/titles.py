@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 LONGEST = 60
-_MARKUP = re.compile(r"^[\s#>*\-+`~|]+|[`*~|]+")
+_MARKUP = re.compile(r"^[\s#>*\-+`~|]+|`+|(?<![\w*~])(\*{1,3}|~~)(?=[^\s*~])|(?<=[^\s*~])(\*{1,3}|~~)(?![\w*~])")
+"""What marks a line, code, and emphasis where it opens or closes a word: a product keeps its sign."""
 _SENTENCE_END = re.compile(r"(?<=[^\W\d_][.!?])\s|(?<=[。！？])")
 
 

@@ -83,6 +83,9 @@ def test_a_file_stands_before_the_question_in_a_fence_that_it_cannot_close() -> 
     ("question", "title"),
     [
         ("What is 2 + 2?", "What is 2 + 2?"),
+        ("What is 17 * 23?", "What is 17 * 23?"),
+        ("Differentiate x^2*sin(x) at 2", "Differentiate x^2*sin(x) at 2"),
+        ("Is it **bold**, *slanted* or `code`?", "Is it bold, slanted or code?"),
         ("\n\n# Heading\nand more", "Heading"),
         ("```python\nprint(1)\n```", "python"),
         ("Please help. I have a problem with lists.", "Please help."),
