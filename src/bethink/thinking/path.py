@@ -273,7 +273,7 @@ class Path(Seen):
         return self._on_empty(first)
 
     def _call(self, wishes: Sequence[Wish]) -> Decision:
-        """The model ended its turn with calls in its thought: they are its answer."""
+        """The model ended its turn with calls in its thought: they are its answer, as far as max_tokens reaches."""
         if self.phase == "thinking":
             if self.profile.is_native:
                 self._force(self.codec.encode(self.profile.close_text))
@@ -281,7 +281,10 @@ class Path(Seen):
                 self._show(self.chain.begin_answer())
             self._note_closed("natural", "the model ended its turn")
         self._note("force", "the calls with which the thought ended")
-        self._force(self.answering.written(wishes))
+        ids, n_written = self.answering.written(wishes, self._n_left)
+        self._force(ids)
+        if n_written < len(wishes):
+            return Stop("length", "max_tokens has no room for the calls with which the thought ended")
         return Stop("stop", "the thought ended with a call")
 
     # Obeying.
