@@ -281,11 +281,9 @@ class Path(Seen):
                 self._show(self.chain.begin_answer())
             self._note_closed("natural", "the model ended its turn")
         self._note("force", "the calls with which the thought ended")
-        ids, n_written = self.answering.written(wishes, self._n_left)
+        ids, is_whole = self.answering.written(wishes, self._n_left)
         self._force(ids)
-        if n_written < len(wishes):
-            return Stop("length", "max_tokens has no room for the calls with which the thought ended")
-        return Stop("stop", "the thought ended with a call")
+        return Stop("stop" if is_whole else "length", "the thought ended with a call")
 
     # Obeying.
 

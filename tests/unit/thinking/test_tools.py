@@ -314,7 +314,11 @@ async def test_calls_with_which_a_thought_ended_are_told_whole_and_as_far_as_max
 ) -> None:
     thought = f"So.\n{CALL}\n{CALL}"
     most = len(thought) + len(profile.close_text if profile.is_native else "") + room
-    rig = make_rig(lambda _: Line(thought), profile=profile, budget=len(thought) + 1, max_tokens=most, form=TOOLS)
+
+    def script(_: Context) -> Line:
+        return Line(thought)
+
+    rig = make_rig(script, profile=profile, budget=len(thought) + 1, max_tokens=most, form=TOOLS)
     result = await rig.run()
     assert rig.path.chain.n_kept <= most
     assert len(result.tool_calls) == n_calls
