@@ -248,6 +248,7 @@ def _say(terminal: Terminal, opened: Open, *, is_json: bool) -> None:
     body = '\'{"messages": [{"role": "user", "content": "What is 17 * 23?"}]}\''
     rows = {
         "models": one_row(what) or "loaded when they are asked for; /v1/models lists them",
+        "page": f"{opened.url}/ in a browser",
         "try": f"curl {opened.url}/v1/chat/completions -H 'content-type: application/json'{key} -d {body}",
         "clients": f"OPENAI_BASE_URL={opened.url}/v1",
         "keys": "needed: `bethink keys create NAME` makes one"

@@ -90,10 +90,15 @@ class Answering:
         """A thought that ends with a call, of a model that then says nothing, means it."""
         return calls_at_end(self.chain.texts["thinking"], self.form.tools) if self.form.tools else []
 
-    def written(self, wishes: Sequence[Wish]) -> list[int]:
+    def written(self, wishes: Sequence[Wish], most_tokens: int) -> tuple[list[int], bool]:
+        """The first of `wishes` as calls, as many as fit whole, and whether that is all of them."""
         self._has_begun, self._first_words = True, None
-        text = written_calls((wish.name, wish.arguments) for wish in wishes)
-        return self.codec.encode(text, parse_special=False)
+        for n in range(len(wishes), 0, -1):
+            text = written_calls((wish.name, wish.arguments) for wish in wishes[:n])
+            ids = self.codec.encode(text, parse_special=False)
+            if len(ids) <= most_tokens:
+                return ids, n == len(wishes)
+        return [], not wishes
 
     @property
     def n_owed(self) -> int:

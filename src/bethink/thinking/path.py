@@ -248,9 +248,8 @@ class Path(Seen):
         return Stop("length", "max_tokens is reached")
 
     def _overdue(self) -> Decision:
-        if self.phase == "thinking":
-            return Close("deadline", "no token came in time")
-        return Stop("deadline", "no token came in time")
+        cause = "no token came in time"
+        return Close("deadline", cause) if self.phase == "thinking" else Stop("deadline", cause)
 
     def _on_empty(self, ban: int) -> Decision:
         """The answer ended before it began: take the call that the thought ended with, or draw again without the stop,
@@ -272,7 +271,7 @@ class Path(Seen):
         return self._on_empty(first)
 
     def _call(self, wishes: Sequence[Wish]) -> Decision:
-        """The model ended its turn with calls in its thought: they are its answer."""
+        """The model ended its turn with calls in its thought: they are its answer, as far as max_tokens reaches."""
         if self.phase == "thinking":
             if self.profile.is_native:
                 self._force(self.codec.encode(self.profile.close_text))
@@ -280,8 +279,9 @@ class Path(Seen):
                 self._show(self.chain.begin_answer())
             self._note_closed("natural", "the model ended its turn")
         self._note("force", "the calls with which the thought ended")
-        self._force(self.answering.written(wishes))
-        return Stop("stop", "the thought ended with a call")
+        ids, is_whole = self.answering.written(wishes, self._n_left)
+        self._force(ids)
+        return Stop("stop" if is_whole else "length", "the thought ended with a call")
 
     # Obeying.
 
@@ -371,9 +371,8 @@ class Path(Seen):
         self.emit(ThoughtClosed(self.index, reason, self.n_thinking_spent))
 
     def _note(self, action: str, cause: str, **details: object) -> None:
-        at = len(self.chain.traced.tokens)
         kept = {key: value for key, value in details.items() if value not in (None, "")}
-        self.trace.decisions.append(Decided(self.index, at, action, cause, kept))
+        self.trace.decisions.append(Decided(self.index, len(self.chain.traced.tokens), action, cause, kept))
 
     def _result(self) -> PathResult:
         traced, thinking, reply = self.chain.traced, self.chain.texts["thinking"], self.answering.reply

@@ -307,6 +307,26 @@ async def test_what_a_limit_cut_is_no_call(make_rig: MakeRig) -> None:
     assert result.answer.startswith("<tool_call>")
 
 
+@pytest.mark.parametrize(("room", "n_calls"), [(20, 0), (len(CALL) + 4, 1), (2 * len(CALL) + 4, 2)])
+@pytest.mark.parametrize("profile", [NATIVE, PROMPTED])
+async def test_calls_with_which_a_thought_ended_are_told_whole_and_as_far_as_max_tokens_reaches(
+    make_rig: MakeRig, profile: Profile, room: int, n_calls: int
+) -> None:
+    thought = f"So.\n{CALL}\n{CALL}"
+    most = len(thought) + len(profile.close_text if profile.is_native else "") + room
+
+    def script(_: Context) -> Line:
+        return Line(thought)
+
+    rig = make_rig(script, profile=profile, budget=len(thought) + 1, max_tokens=most, form=TOOLS)
+    result = await rig.run()
+    assert rig.path.chain.n_kept <= most
+    assert len(result.tool_calls) == n_calls
+    assert result.finish_reason == ("tool_calls" if n_calls == 2 else "length")
+    assert result.answer.strip() or result.tool_calls
+    assert "<tool_call>" not in result.answer
+
+
 PARTS = st.sampled_from(
     ["<tool_call>", "</tool_call>", CALL, CALL[:30], CALL[12:-13], CALL.replace("Rome", "<think>a</think>"),
      CALL.replace("Rome", "</think>").replace("weather", "moon"), "```json\n", "```",
@@ -330,24 +350,24 @@ FORMS = (
     spoken=st.lists(PARTS, max_size=10).map("".join),
     loop=st.sampled_from(["", "again ", "</think>", CALL, " ", "END"]),
     budget=st.sampled_from([0, 1, 40, 400]),
+    max_tokens=st.sampled_from([500, 560, 800]),
     profile=st.sampled_from([NATIVE, PROMPTED]),
     form=st.sampled_from(FORMS),
 )
 async def test_whatever_a_model_writes_and_whatever_is_asked_the_contract_holds(
-    make_rig: MakeRig, spoken: str, loop: str, budget: int, profile: Profile, form: Form
+    make_rig: MakeRig, spoken: str, loop: str, budget: int, max_tokens: int, profile: Profile, form: Form
 ) -> None:
     def script(context: Context) -> Line:
         if context.sampling.json_schema is not None:
             return Line(ARGUMENTS)
         return Line(spoken, loop=loop)
 
-    rig = make_rig(script, profile=profile, budget=budget, max_tokens=800, form=form, capabilities=SCHEMAS)
+    rig = make_rig(script, profile=profile, budget=budget, max_tokens=max_tokens, form=form, capabilities=SCHEMAS)
     result = await rig.run()
     assert result.answer.strip() or result.tool_calls
     assert not profile.is_native or not any(m in result.answer for m in NATIVE.markers)
     assert result.usage.thinking_tokens <= budget
-    is_told_again = any(d.cause == "the thought ended with a call" for d in rig.trace.decisions)
-    assert is_told_again or rig.path.chain.n_kept <= 800
+    assert rig.path.chain.n_kept <= max_tokens
     assert rig.streamed == {"thinking": result.thinking, "answer": result.answer}
     assert [(c.name, c.arguments) for c in result.tool_calls] == calls_of(rig)
     assert all(isinstance(json.loads(c.arguments), dict) for c in result.tool_calls)

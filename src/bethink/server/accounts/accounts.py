@@ -197,11 +197,12 @@ class Accounts:
         workspace: str | None = None,
         key: str | None = None,
         model: str | None = None,
+        owner_of: str | None = None,
         most: int | None = None,
     ) -> list[UsageRow]:
-        """Sums, from `since` (included) to `until` (not). `workspace` and `key` are ids; `most` keeps the newest groups
-        only. Blocks: use a thread."""
-        span = Span(since, until, workspace, key, model)
+        """Sums, from `since` (included) to `until` (not). `workspace` and `key` are ids; `owner_of` a key:
+        of all keys of its user. `most` keeps the newest groups only. Blocks: use a thread."""
+        span = Span(since, until, workspace, key, model, owner_of)
         self._writer.flush()
         return usage_rows(self._reading, by, span, most=most)
 

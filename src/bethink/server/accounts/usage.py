@@ -13,7 +13,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal, TextIO, cast, get_args
 
-from sqlalchemy import ColumnElement, Engine, RowMapping, Select, func, literal, select
+from sqlalchemy import ColumnElement, Engine, RowMapping, Select, func, literal, or_, select
 from sqlalchemy import Integer as SqlInteger
 from sqlalchemy import cast as as_type
 
@@ -78,21 +78,32 @@ class LedgerRow:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Which rows: from `since` (included) to `until` (not), of one workspace, key (both by id) or model. None: all."""
+    """Which rows: from `since` (included) to `until` (not), of one workspace, key (both by id) or model. `owner_of` a
+    key: of all keys of its user, and where it is nobody's of that key alone. None: all."""
 
     since: datetime | None = None
     until: datetime | None = None
     workspace: str | None = None
     key: str | None = None
     model: str | None = None
+    owner_of: str | None = None
 
     def of(self, statement: Select[Any]) -> Select[Any]:
         if self.since is not None:
             statement = statement.where(ledger.c.finished_us >= as_us(self.since))
         if self.until is not None:
             statement = statement.where(ledger.c.finished_us < as_us(self.until))
+        if self.owner_of is not None:
+            statement = statement.where(ledger.c.key_id.in_(_keys_of_owner(self.owner_of)))
         wanted = {"workspace_id": self.workspace, "key_id": self.key, "model": self.model}
         return statement.where(*(ledger.c[name] == value for name, value in wanted.items() if value is not None))
+
+
+def _keys_of_owner(key_id: str) -> Select[Any]:
+    """Revoked ones too: what they used was used."""
+    own, others = keys.alias("own"), keys.alias("others")
+    is_same = or_(others.c.id == own.c.id, others.c.user_id == own.c.user_id)
+    return select(others.c.id).join(own, is_same).where(own.c.id == key_id)
 
 
 def usage_rows(engine: Engine, by: By, span: Span, *, most: int | None = None) -> list[UsageRow]:

@@ -207,6 +207,25 @@ async def test_usage_is_ones_own_unless_one_administers(company: Company) -> Non
     assert (await bob.get("/api/usage", since="2099-01-01"))["rows"] == []
 
 
+async def test_ones_usage_is_that_of_all_ones_keys_and_of_nobody_elses(company: Company) -> None:
+    directory = company.accounts.directory
+    for name, user in (("carl-laptop", "carl"), ("carl-phone", "carl"), ("dora", "dora")):
+        company.keys[name] = directory.create_key(name, user=user).secret
+    company.accounts.refresh()
+    for name in ("carl-laptop", "carl-phone", "dora", "bob"):
+        client = await company.logged_in(name)
+        await client.answer(await client.new(), "What is 2 + 2?", paths=1)
+    await until(lambda: len(list(company.accounts.rows())) == 4)
+    listed = directory.keys()
+    (phone,) = [key for key in listed if key.name == "carl-phone"]
+    directory.revoke_key(phone.id)
+    seen = dict[str, dict[str, int]]()
+    for name in ("carl-laptop", "dora", "bob"):
+        rows = (await (await company.logged_in(name)).get("/api/usage", by="key"))["rows"]
+        seen[name] = {row["name"]: row["n_requests"] for row in rows}
+    assert seen == {"carl-laptop": {"carl-laptop": 1, "carl-phone": 1}, "dora": {"dora": 1}, "bob": {"bob": 1}}
+
+
 async def test_keys_are_no_business_of_others_and_nonsense_is_refused(company: Company) -> None:
     ada, bob = await company.logged_in("ada"), await company.logged_in("bob")
     refused = [

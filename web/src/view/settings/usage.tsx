@@ -56,7 +56,7 @@ export function UsageCharts() {
   }, [isAdmin]);
   const groups = me.value?.is_admin ? GROUPS : GROUPS.slice(0, 2);
   return (
-    <Section title="Usage" lead={`Tokens of the last ${DAYS} days, questions included${me.value?.is_admin ? '' : ', with your key'}.`}>
+    <Section title="Usage" lead={`Tokens of the last ${DAYS} days, questions included${me.value?.is_admin ? '' : ', with all your keys'}.`}>
       <fieldset class="choices">
         <legend class="unseen">Sums by</legend>
         {groups.map(([name, label]) => (

@@ -103,17 +103,19 @@ async def revoke_key(http: Http) -> Response:
 
 async def show_usage(http: Http) -> Response:
     """Sums `by` day, key, user, model or workspace, `since` a moment, of one `workspace` (its id) or `model`. Who is no
-    administrator sees their own key's."""
+    administrator sees what they used themselves, with all their keys."""
     accounts, who = _accounts(http), Record.of(http).asker
     given = http.query_params.get("by", "day")
     groups: dict[str, By] = {group: group for group in GROUPS if group != "request"}
     by = groups.get(given)
     if by is None:
         raise BadField("by", f"by is {given[:40]!r}", "day, key, user, model or workspace")
-    key = None if who.has("admin") else who.key_id
+    owner_of = None if who.has("admin") else who.key_id
     workspace, model = (http.query_params.get(name) or None for name in ("workspace", "model"))
     since, until = _moment(http, "since"), _moment(http, "until")
-    rows = await asyncio.to_thread(accounts.usage, by, since, until, workspace=workspace, key=key, model=model)
+    rows = await asyncio.to_thread(
+        accounts.usage, by, since, until, workspace=workspace, model=model, owner_of=owner_of
+    )
     return json_response({"by": by, "rows": [usage_record(row) for row in rows]})
 
 
