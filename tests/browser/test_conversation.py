@@ -6,6 +6,7 @@ import json
 import re
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 from playwright.sync_api import Route, expect
@@ -87,7 +88,7 @@ def test_paths_that_write_a_program_are_asked_for_where_values_are_compared(read
     page.keyboard.press("Escape")
     with page.expect_request("**/ask") as asked:
         reader.ask("vote: what is 17 times 23?")
-    sent = asked.value.post_data_json or {}
+    sent: dict[str, Any] = asked.value.post_data_json or {}
     assert sent["settings"] == {"effort": "auto", "paths": 4, "programs": 2, "check": "math"}
 
 
