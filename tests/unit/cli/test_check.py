@@ -135,7 +135,6 @@ def test_without_a_sandbox_code_is_refused_unless_said(
 @pytest.mark.parametrize(
     "words",
     [
-        [],
         ["code", "program.py"],
         ["code", "missing.py", "--tests", "right.py"],
         ["code", "program.py", "--tests", "no-cases.json"],
