@@ -43,6 +43,7 @@ class Run:
     _prompt: Prompt = field(init=False)
     _council: Council | None = None
     _began: float = 0.0
+    _notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         request, model = self.request, self.model
@@ -117,8 +118,8 @@ class Run:
     async def __aiter__(self) -> AsyncIterator[Event]:
         self._began = asyncio.get_running_loop().time() - self.load_s
         queue: asyncio.Queue[Event | None] = asyncio.Queue()
-        notes = self.model.notes + self.plan.notes + self.check.notes + self._late()
-        yield Started(len(self._prompt.ids), self.plan.budget, self.plan.n_paths, self.plan.effort, notes)
+        self._notes = self.model.notes + self.plan.notes + self.check.notes + self._late()
+        yield Started(len(self._prompt.ids), self.plan.budget, self.plan.n_paths, self.plan.effort, self._notes)
         task = asyncio.create_task(self._drive(queue.put_nowait))
         task.add_done_callback(lambda _: queue.put_nowait(None))
         try:
@@ -204,6 +205,7 @@ class Run:
             tool_calls=winner.tool_calls,
             logprobs=winner.logprobs,
             stop_text=winner.stop_text,
+            notes=self._notes,
         )
 
 

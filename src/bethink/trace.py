@@ -227,4 +227,5 @@ def result_record(result: Result) -> dict[str, Any]:
         "engine": result.engine,
         "seed": result.seed,
         "trace_id": result.trace_id,
+        "notes": list(result.notes),
     }

@@ -260,7 +260,7 @@ class ModelRef:
 @dataclass(frozen=True, slots=True)
 class Result:
     """The answer to a `Request` with its evidence. `answer` holds no thinking marker, and is empty only beside
-    `tool_calls`. `logprobs` are of the answer's tokens, those of calls left out."""
+    `tool_calls`. `logprobs` are of the answer's tokens, those of calls left out. `notes` are those of `Started`."""
 
     answer: str
     thinking: str
@@ -277,6 +277,7 @@ class Result:
     tool_calls: tuple[ToolCall, ...] = ()
     logprobs: tuple[TokenLogprob, ...] = ()
     stop_text: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 # Events, in the order in which a display sees them. `path` counts from 0.

@@ -86,6 +86,8 @@ export interface Result {
   seed: number;
   trace_id: string;
   paths: PathResult[];
+  /** What was done otherwise than was asked. */
+  notes?: string[];
   /** What was spent before the server was killed; no other count holds it. */
   resumed?: { times: number; tokens: number; seconds: number } | null;
 }

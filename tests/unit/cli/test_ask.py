@@ -38,6 +38,7 @@ KEYS = {
     "engine": str,
     "seed": int,
     "trace_id": str,
+    "notes": list,
 }
 
 

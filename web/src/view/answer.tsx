@@ -19,10 +19,19 @@ export function Answer({ node, stream }: { node: Node; stream: Stream | undefine
       {node.content && <Markdown text={asFormula(node.content)} />}
       {node.status === 'stopped' && <p class="state">Stopped by you{node.content ? '' : ' before there was an answer'}.</p>}
       {node.status === 'done' && node.result && cutWords(node.result) && <p class="state">{cutWords(node.result)}</p>}
+      <Notes notes={node.result?.notes} />
       {node.error && <Failed node={node} />}
       {node.result && <Evidence node={node} result={node.result} />}
     </>
   );
+}
+
+function Notes({ notes }: { notes: string[] | null | undefined }) {
+  return notes?.map((note) => (
+    <p class="hint" key={note}>
+      {note}
+    </p>
+  ));
 }
 
 function Thought({ node }: { node: Node }) {
@@ -40,11 +49,7 @@ function LiveAnswer({ node, stream }: { node: Node; stream: Stream }) {
     <>
       {isVote ? <LiveVote stream={stream} /> : <LiveThought stream={stream} />}
       {!isVote && paths[0]?.answer && <StreamedMarkdown stream={stream} read={(live) => live.paths[0]?.answer ?? ''} />}
-      {notes?.map((note) => (
-        <p class="hint" key={note}>
-          {note}
-        </p>
-      ))}
+      <Notes notes={notes} />
       {!stream.isConnected.value && (
         <p class="state is-away" role="status">
           The connection is gone. Coming back; nothing is lost.

@@ -112,6 +112,7 @@ class ResultBody(_Read):
     engine: str = ""
     seed: int = 0
     paths: Annotated[list[PathBody], Field(max_length=MAX_PATHS)]
+    notes: Annotated[list[Text], Field(max_length=MAX_PATHS)] = []
     resumed: ResumedBody | None = None
 
     def record(self) -> dict[str, Any]:

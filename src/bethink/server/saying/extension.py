@@ -11,9 +11,9 @@ from bethink.types import PathDone, Result, Started, ThoughtClosed, ThoughtRolle
 
 
 def extension(result: Result) -> Mapping[str, Any]:
-    """The evidence of an answer, and where its trace is."""
+    """The evidence of an answer, where its trace is, and what of the request was done otherwise than it said."""
     record = result_record(result)
-    kept = ("closed_by", "finish_reason", "verdict", "usage", "timing", "seed", "engine", "trace_id", "model")
+    kept = ("closed_by", "finish_reason", "verdict", "usage", "timing", "seed", "engine", "trace_id", "model", "notes")
     return {key: record[key] for key in kept}
 
 

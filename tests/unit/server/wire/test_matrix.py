@@ -73,6 +73,17 @@ async def test_every_combination_answers_and_streams_the_same(
 
 
 @pytest.mark.parametrize("speech", SPEECHES, ids=lambda s: s.name)
+@pytest.mark.parametrize("streaming", [False, True], ids=["whole", "streamed"])
+async def test_what_is_done_otherwise_than_asked_is_said_with_the_answer(speech: Speech, streaming: bool) -> None:
+    async with serving(script, capabilities=CAN) as served:
+        cut = await ask(served, speech, Question(budget=600, max_tokens=400), streaming=streaming)
+        kept = await ask(served, speech, Question(budget=100, max_tokens=400), streaming=streaming)
+    (note,) = cut.bethink["notes"]
+    assert note.startswith("the budget of 600 tokens is cut to ")
+    assert kept.bethink["notes"] == []
+
+
+@pytest.mark.parametrize("speech", SPEECHES, ids=lambda s: s.name)
 async def test_a_vote_tells_its_winner_alike_streaming_or_not(speech: Speech) -> None:
     asked = Question("How many are 2 and 2?", more={"bethink": {"paths": 4}})
     async with serving(says("9", "4", "4", "4")) as served:

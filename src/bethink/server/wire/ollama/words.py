@@ -116,8 +116,9 @@ class LineTeller:
 
     def final(self, result: Result) -> dict[str, Any]:
         """The end of an answer, and what was not honoured."""
-        said, notes = final(result), self.envelope.notes
-        return said | {"bethink": {**said["bethink"], "notes": list(notes)}} if notes else said
+        said = final(result)
+        evidence = said["bethink"]
+        return said | {"bethink": {**evidence, "notes": [*self.envelope.notes, *evidence["notes"]]}}
 
     def told(self, tokens: tuple[TokenLogprob, ...]) -> dict[str, Any]:
         """The logprobs, where they are wished."""
