@@ -84,8 +84,11 @@ class Journal:
 
     def others_wait(self) -> bool:
         """Whether other processes have lines that the database may not have yet."""
-        others = (path for path in self.folder.glob(f"*{_LINES}") if not path.name.startswith(self._name))
-        return any(path.stat().st_size for path in others if path.exists())
+        for path in self.folder.glob(f"*{_LINES}"):
+            with contextlib.suppress(FileNotFoundError):  # its last line was just written
+                if not path.name.startswith(self._name) and path.stat().st_size:
+                    return True
+        return False
 
     def close(self) -> None:
         """Lines that are not in the database stay, for whoever opens the ledger next. Nothing is added after it."""
@@ -117,14 +120,14 @@ class Journal:
 
 def _write(segment: Segment, data: bytes) -> None:
     """All of it or nothing: a line that a full disk cut would spoil the next."""
+    rest = data
     try:
-        n_written = os.write(segment.handle, data)
-        if n_written < len(data):
-            n_written += os.write(segment.handle, data[n_written:])
+        while rest:
+            rest = rest[os.write(segment.handle, rest) :]
     except OSError:
         os.ftruncate(segment.handle, segment.n_bytes)
         raise
-    segment.n_bytes += n_written
+    segment.n_bytes += len(data)
 
 
 def _remove(segment: Segment) -> None:
