@@ -104,7 +104,7 @@ class Asker:
 
     async def _controlled(self, request: Request) -> Asked:
         run = self.model.think(request)
-        wave = min(run.plan.rule.wave, run.plan.n_paths)
+        wave = run.plan.rule.next_wave(run.plan.n_paths)
         share = await self.load.enter(wave)
         try:
             result = await self._finished(run, share, wave)

@@ -165,7 +165,7 @@ def replay(item: Item, rule: VoteRule, n_paths: int) -> Outcome:
     taken: list[Sampled] = []
     counted = tally([], by_label)
     while len(taken) < n_paths:
-        taken += item.paths[len(taken) : min(n_paths, len(taken) + rule.wave)]
+        taken += item.paths[len(taken) : len(taken) + rule.next_wave(n_paths - len(taken))]
         counted = tally([p.label for p in taken], by_label)
         if is_futile(counted, rule) or is_decided(counted, rule, n_left=n_paths - len(taken)):
             break

@@ -56,7 +56,7 @@ class Council:
             self.check.prepare()
         try:
             while not self._is_over and len(self.paths) < self.n_paths:
-                await self._wave(min(self.rule.wave, self.n_paths - len(self.paths)))
+                await self._wave(self.rule.next_wave(self.n_paths - len(self.paths)))
                 await self._after_wave()
         finally:
             self._given_up.set()

@@ -19,9 +19,9 @@ Grouping = Callable[[Sequence[str]], list[list[int]]]
 
 @dataclass(frozen=True, slots=True)
 class VoteRule:
-    """When to stop, and when to be sure. `wave` paths are started together; a vote is decided when the leader is ahead
-    of the second with probability `confidence`; hopeless when after `futile_after` answers the leader holds less than
-    `futile_share` of them. An answer is unsure when `belief` gives it less than `sure`, or, where nothing is
+    """When to stop, and when to be sure. About `wave` paths are started together; a vote is decided when the leader is
+    ahead of the second with probability `confidence`; hopeless when after `futile_after` answers the leader holds less
+    than `futile_share` of them. An answer is unsure when `belief` gives it less than `sure`, or, where nothing is
     calibrated, when its agreement is below `sure_share`."""
 
     wave: int = 4
@@ -31,6 +31,11 @@ class VoteRule:
     sure_share: float = 0.5
     sure: float = 0.8
     belief: Belief | None = None
+
+    def next_wave(self, n_left: int) -> int:
+        """How many of `n_left` paths start now. A rest of at most half a wave starts with the one before it: in turn it
+        would take as long as a whole one."""
+        return n_left if n_left <= self.wave + self.wave // 2 else self.wave
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,7 @@ def council_of(paths: list[Written], rule: VoteRule, **settings: Any) -> Council
 
 
 async def test_a_path_that_came_too_late_to_be_counted_does_not_take_the_winners_place() -> None:
-    paths = [Written(0, "7", 200), Written(1, "4", 1), Written(2, "4", 30), Written(3, "9", 1)]
+    paths = [Written(0, "7", 200), Written(1, "4", 1), Written(2, "4", 30), *(Written(at, "9", 1) for at in (3, 4, 5))]
     council = council_of(paths, VoteRule(wave=3, confidence=2.0))
     council.left_s = lambda: 0.0 if paths[0].finish else None
     winner = await council.run()
@@ -84,3 +84,22 @@ async def test_votes_that_are_not_counted_yet_may_still_overtake() -> None:
     assert (await council.run()).answer == "7"
     (decided,) = [d for d in council.trace.decisions if d.action == "decided"]
     assert not decided.cause.startswith("1 to 0")
+
+
+async def test_a_small_rest_of_the_paths_does_not_wait_for_a_wave_of_its_own() -> None:
+    started: list[int] = []
+
+    @dataclass
+    class Counted(Written):
+        async def run(self) -> PathResult:
+            started.append(self.index)
+            at_once.append(len(started))
+            return await super().run()
+
+    for n_paths, most in ((5, 5), (6, 6), (7, 4), (8, 4)):
+        started, at_once = [], list[int]()
+        paths: list[Written] = [Counted(at, str(at), 3) for at in range(n_paths)]
+        council = council_of(paths, VoteRule(confidence=2.0))
+        council.emit = lambda _: started.clear()
+        await council.run()
+        assert (len(council.results), max(at_once)) == (n_paths, most)

@@ -67,3 +67,13 @@ def test_what_the_vote_says_of_itself_is_true() -> None:
     assert verdict(tally(["4", "5"], by_equality), VoteRule()).why == "no two of 2 paths agree"
     said = verdict(tally(["4", "5", "4"], by_equality), VoteRule())
     assert (said.passed, said.why) == (True, "2 of 3 paths agree")
+
+
+@given(st.integers(1, 64), st.integers(1, 16))
+def test_waves_start_every_path_once_and_none_is_much_smaller_than_asked(n_paths: int, wave: int) -> None:
+    sizes, rule = list[int](), VoteRule(wave=wave)
+    while sum(sizes) < n_paths:
+        sizes.append(rule.next_wave(n_paths - sum(sizes)))
+    assert sum(sizes) == n_paths
+    assert max(sizes) <= wave + wave // 2
+    assert len(sizes) == 1 or min(sizes) > wave // 2
