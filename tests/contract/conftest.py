@@ -15,7 +15,7 @@ from bethink.engine import open_engine
 from bethink.engine.llamacpp import LlamaCppEngine, LlamaCppSettings
 from bethink.engine.openvino.engine import OpenVinoEngine
 from bethink.engine.openvino.loading import settings_for
-from bethink.engine.openvino.settings import KV_BLOCK_TOKENS
+from bethink.engine.openvino.reading import BLOCK_TOKENS
 from bethink.engine.protocol import Engine
 from bethink.engine.scripted import Context, Line, ScriptedEngine, scripted_tokenizer
 from bethink.prompt import Tokenizer
@@ -80,7 +80,7 @@ def real(name: str) -> Subject:
 
 def _small_openvino(store: Store, local: LocalModel) -> Engine:
     folder: Path = store.prepared(local.sha256)[0].path
-    settings = replace(settings_for(folder), n_kv_blocks=SMALL_KV_TOKENS // KV_BLOCK_TOKENS)
+    settings = replace(settings_for(folder), n_kv_blocks=SMALL_KV_TOKENS // BLOCK_TOKENS)
     engine = OpenVinoEngine(folder, local.sha256, settings)
     engine.wait_until_loaded()
     return engine

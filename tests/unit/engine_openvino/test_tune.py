@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from bethink.engine.openvino import tune as tuning
-from bethink.engine.openvino.settings import KV_BLOCK_TOKENS, Tuning, choose
+from bethink.engine.openvino.reading import BLOCK_TOKENS
+from bethink.engine.openvino.settings import Tuning, choose
 from bethink.errors import DoesNotFit, EngineError
 from bethink.machine import Cpu
 from bethink.store.shape import ModelShape
@@ -65,7 +66,7 @@ def test_a_real_measurement_of_a_small_model(tiny_folder: Path) -> None:
 def test_the_cache_takes_half_of_what_the_weights_leave() -> None:
     settings = choose(SHAPE, 500 << 20, 2 << 30)
     assert 0.1 * (1 << 30) < settings.kv_bytes < 0.55 * (1 << 30)
-    assert settings.n_kv_blocks * KV_BLOCK_TOKENS < choose(SHAPE, 500 << 20, 3 << 30).n_kv_blocks * KV_BLOCK_TOKENS
+    assert settings.n_kv_blocks * BLOCK_TOKENS < choose(SHAPE, 500 << 20, 3 << 30).n_kv_blocks * BLOCK_TOKENS
 
 
 def test_a_model_that_leaves_no_room_for_a_thought_is_refused() -> None:

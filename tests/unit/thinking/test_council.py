@@ -86,20 +86,18 @@ async def test_votes_that_are_not_counted_yet_may_still_overtake() -> None:
     assert not decided.cause.startswith("1 to 0")
 
 
-async def test_a_small_rest_of_the_paths_does_not_wait_for_a_wave_of_its_own() -> None:
-    started: list[int] = []
+@pytest.mark.parametrize(("n_paths", "most"), [(5, 5), (6, 6), (7, 4), (8, 4)])
+async def test_a_small_rest_of_the_paths_does_not_wait_for_a_wave_of_its_own(n_paths: int, most: int) -> None:
+    running, at_once = list[int](), list[int]()
 
     @dataclass
     class Counted(Written):
         async def run(self) -> PathResult:
-            started.append(self.index)
-            at_once.append(len(started))
+            running.append(self.index)
+            at_once.append(len(running))
             return await super().run()
 
-    for n_paths, most in ((5, 5), (6, 6), (7, 4), (8, 4)):
-        started, at_once = [], list[int]()
-        paths: list[Written] = [Counted(at, str(at), 3) for at in range(n_paths)]
-        council = council_of(paths, VoteRule(confidence=2.0))
-        council.emit = lambda _: started.clear()
-        await council.run()
-        assert (len(council.results), max(at_once)) == (n_paths, most)
+    council = council_of([Counted(at, str(at), 3) for at in range(n_paths)], VoteRule(confidence=2.0))
+    council.emit = lambda _: running.clear()
+    await council.run()
+    assert (len(council.results), max(at_once)) == (n_paths, most)

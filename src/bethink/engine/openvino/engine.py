@@ -24,7 +24,8 @@ from typing import Any
 from bethink.engine.limits import refuse_the_impossible
 from bethink.engine.openvino import wire
 from bethink.engine.openvino.process import WorkerProcess
-from bethink.engine.openvino.settings import KV_BLOCK_TOKENS, OpenVinoSettings
+from bethink.engine.openvino.reading import BLOCK_TOKENS
+from bethink.engine.openvino.settings import OpenVinoSettings
 from bethink.engine.protocol import EngineInfo, StreamFinish, Token
 from bethink.errors import EngineClosed, EngineError, UsageError
 from bethink.types import Sampling
@@ -82,7 +83,7 @@ class OpenVinoEngine:
             name="openvino",
             model_sha256=sha256,
             context_length=settings.shape.context_length,
-            kv_tokens=settings.n_kv_blocks * KV_BLOCK_TOKENS,
+            kv_tokens=settings.n_kv_blocks * BLOCK_TOKENS,
             capabilities=frozenset({"logprobs", "json_schema", "penalties"}),
             settings=settings.describe(),
         )
@@ -133,7 +134,7 @@ class OpenVinoEngine:
             if self._is_closed:
                 raise EngineClosed(str(self._failure or "the engine is closed"))
             self._n_starts += 1
-            n_blocks = min(-(-(len(ids) + sampling.max_tokens) // KV_BLOCK_TOKENS), self._settings.n_kv_blocks)
+            n_blocks = min(-(-(len(ids) + sampling.max_tokens) // BLOCK_TOKENS), self._settings.n_kv_blocks)
             run = _Run(self._n_starts, list(ids), sampling, n_blocks)
             self._waiting.append(run)
             self._admit()

@@ -10,13 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from bethink.engine.openvino.reading import BLOCK_TOKENS
 from bethink.errors import DoesNotFit
 from bethink.store.fit import PROGRAM_BYTES, REPACKED, WORKER_BYTES, KvPrecision, kv_bytes_per_token
 from bethink.store.shape import ModelShape
 from bethink.wording import counted
-
-KV_BLOCK_TOKENS = 32
-"""What GenAI's cache on CPUs works in. Source: openvino.genai 2026.4, kv_cache_manager.hpp, `cpu_block_size`."""
 
 MIN_KV_TOKENS = 2048
 MAX_KV_TOKENS = 131_072
@@ -55,10 +53,10 @@ class OpenVinoSettings:
 
     @property
     def kv_bytes(self) -> int:
-        return self.n_kv_blocks * KV_BLOCK_TOKENS * kv_bytes_per_token(self.shape, self.tuning.kv_precision)
+        return self.n_kv_blocks * BLOCK_TOKENS * kv_bytes_per_token(self.shape, self.tuning.kv_precision)
 
     def describe(self) -> str:
-        tokens = self.n_kv_blocks * KV_BLOCK_TOKENS
+        tokens = self.n_kv_blocks * BLOCK_TOKENS
         cache = f"cache of {tokens:,} tokens ({self.kv_bytes / GIB:.1f} GiB, {self.tuning.kv_precision})"
         return f"{describe(self.tuning)}, {cache}"
 
@@ -81,16 +79,16 @@ def choose(
 
     Raises: DoesNotFit, when not even the smallest useful cache fits beside the weights.
     """
-    per_block = KV_BLOCK_TOKENS * kv_bytes_per_token(shape, tuning.kv_precision)
+    per_block = BLOCK_TOKENS * kv_bytes_per_token(shape, tuning.kv_precision)
     least = min(MIN_KV_TOKENS, shape.context_length)
     program = PROGRAM_BYTES + WORKER_BYTES + int(REPACKED * weights_bytes)
     left = available_bytes - program
     if kv_gib is not None:
         n_blocks = int(kv_gib * GIB) // per_block  # asked for: taken as it is
     else:
-        most = max(MAX_KV_TOKENS, shape.context_length) // KV_BLOCK_TOKENS
+        most = max(MAX_KV_TOKENS, shape.context_length) // BLOCK_TOKENS
         n_blocks = min(most, int(max(left, 0) * 0.5) // per_block)
-    needed = least // KV_BLOCK_TOKENS
+    needed = least // BLOCK_TOKENS
     if n_blocks < needed:
         need = program + 2 * needed * per_block
         raise DoesNotFit(

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from bethink.engine.openvino import wire
+from bethink.engine.openvino.reading import Reading
 
 _MADV_DONTNEED = 4
 COLDEST = 1e-4
@@ -33,6 +34,8 @@ class Worker:
         self._inbox, self._outbox = inbox, outbox
         self._messages: queue.SimpleQueue[list[Any] | None] = queue.SimpleQueue()
         self._handles: dict[int, Any] = {}
+        self._reading = Reading()
+        self._waiting: dict[int, list[Any]] = {}  # start messages of runs whose prompt another run reads
         self._pipeline: Any = None  # GenAI's own annotations are partly unknown
 
     def serve(self) -> None:
@@ -82,23 +85,38 @@ class Worker:
             match message:
                 case None:
                     return False
-                case ["start", run, ids, sampling]:
-                    self._start(run, ids, sampling)
-                case ["cancel", run] if run in self._handles:
-                    self._handles.pop(run).cancel()
+                case ["start", run, ids, _]:
+                    self._waiting[run] = message
+                    if self._reading.begin(run, ids):
+                        self._start(run)
+                case ["cancel", run]:
+                    self._cancel(run)
                 case _:
                     pass
 
-    def _start(self, run: int, ids: list[int], sampling: Mapping[str, Any]) -> None:
+    def _start(self, run: int) -> None:
         import numpy as np
         import openvino as ov
 
+        _, _, ids, sampling = self._waiting.pop(run)
         try:
             config = self._config(sampling)
             prompt = ov.Tensor(np.array([ids], dtype=np.int64))
             self._handles[run] = self._pipeline.add_request(run, prompt, config)
         except Exception as error:  # noqa: BLE001 - a request that GenAI refuses is that request's error alone
             wire.write(self._outbox, ["refused", run, str(error).strip()])
+            self._end_reading(run, has_read=False)
+
+    def _cancel(self, run: int) -> None:
+        self._waiting.pop(run, None)
+        if handle := self._handles.pop(run, None):
+            handle.cancel()
+        self._end_reading(run, has_read=False)
+
+    def _end_reading(self, run: int, *, has_read: bool) -> None:
+        """What the run read is in the cache; those who waited for that find it there."""
+        for waiter in self._reading.end(run, has_read=has_read):
+            self._start(waiter)
 
     def _config(self, sampling: Mapping[str, Any]) -> Any:
         genai = self._genai
@@ -146,6 +164,8 @@ class Worker:
                 news.append([run, ids, logprobs, end])
         if news:
             wire.write(self._outbox, ["tokens", news])
+        for run, ids, *_ in news:
+            self._end_reading(run, has_read=bool(ids))
 
 
 def forget_pages_of(file: Path) -> None:
