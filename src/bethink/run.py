@@ -22,7 +22,7 @@ from bethink.thinking.form import Form, form_of, refuse_odd_tools
 from bethink.thinking.policies.user import Control
 from bethink.thinking.starting import Paths
 from bethink.trace import Trace, result_record
-from bethink.types import Event, Finished, Message, PathResult, Request, Result, Started, Timing, Usage
+from bethink.types import Event, Finished, Message, PathResult, Request, Result, Started, TextDelta, Timing, Usage
 
 
 @dataclass(slots=True)
@@ -122,8 +122,12 @@ class Run:
         yield Started(len(self._prompt.ids), self.plan.budget, self.plan.n_paths, self.plan.effort, self._notes)
         task = asyncio.create_task(self._drive(queue.put_nowait))
         task.add_done_callback(lambda _: queue.put_nowait(None))
+        is_prepared = self.plan.n_paths == 1  # nothing will be compared
         try:
             while (event := await queue.get()) is not None:
+                if not is_prepared and isinstance(event, TextDelta):
+                    self.check.prepare()  # not before: it would keep the first token waiting
+                    is_prepared = True
                 yield event
             task.result()
         except* BethinkError as group:

@@ -52,8 +52,6 @@ class Council:
     async def run(self) -> PathResult:
         """Run waves until the run is over. Returns the path whose answer is given: the one that is proven, else the
         first of the largest class, else the first that is not refuted."""
-        if self.n_paths > 1:
-            self.check.prepare()
         try:
             while not self._is_over and len(self.paths) < self.n_paths:
                 await self._wave(self.rule.next_wave(self.n_paths - len(self.paths)))

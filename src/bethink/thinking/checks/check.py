@@ -69,7 +69,7 @@ class Check:
         return ""
 
     def prepare(self) -> None:
-        """Several paths begin: start in the background what takes a while to start."""
+        """Several paths have begun to write: start in the background what takes a while to start."""
 
     def extract(self, path: PathResult, lead: str) -> str | None:
         """What of a finished path is judged and compared; `lead` was put before its answer."""
