@@ -11,13 +11,16 @@ from typing import Any
 
 from bethink.engine.protocol import Engine
 from bethink.profiles import Profile
-from bethink.prompt import Prompt, Template, Tokenizer, last_question, render
+from bethink.prompt import Prompt, Template, Tokenizer, last_question, render, without_oldest
 from bethink.thinking.calibration import Calibration
 from bethink.thinking.form import shown_tools
 from bethink.thinking.vote import VoteRule
 from bethink.trace import Trace, keep_trace, new_trace_id, now_iso
-from bethink.types import ModelRef, Request
+from bethink.types import Message, ModelRef, Request
 from bethink.verify.sandbox import SharedSandbox
+
+TURN_TOKENS = 8
+"""What a template puts around a message, about."""
 
 
 @dataclass(slots=True)
@@ -62,9 +65,25 @@ class Loaded:
             tools=shown_tools(request),
         )
 
+    @property
+    def context_length(self) -> int:
+        """Tokens that a prompt and its completion may have together, here."""
+        return min(self.engine.info.context_length, self.engine.info.kv_tokens)
+
     def n_tokens(self, text: str) -> int:
         """How many tokens a text has by itself, for limits and quotas; what it spells is plain text."""
         return len(self.tokenizer.encode(text, parse_special=False))
+
+    def shortened(self, request: Request) -> Request:
+        """Without the oldest turns, where the conversation takes more than three quarters of the context."""
+        step = max(1, self.context_length // 4)
+
+        def size(message: Message) -> int:
+            kept = message.thinking if self.profile.keeps_thinking else None
+            calls = [call.name + call.arguments for call in message.tool_calls]
+            return TURN_TOKENS + sum(self.n_tokens(text) for text in (message.content, kept or "", *calls))
+
+        return replace(request, messages=tuple(without_oldest(request.messages, size, 3 * step, step)))
 
     def begun_trace(self, request: Mapping[str, Any], ids: Sequence[int], text: str) -> Trace:
         """The trace of a run of this model, when nothing has happened yet. `text` is what was encoded as `ids`."""

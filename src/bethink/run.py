@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
-from bethink.errors import BethinkError, UsageError
+from bethink.errors import BethinkError, ContextFull, UsageError
 from bethink.loaded import Loaded, settled_seed
 from bethink.prompt import Prompt
 from bethink.thinking.aid import Aid, settle_aid
@@ -23,6 +23,7 @@ from bethink.thinking.policies.user import Control
 from bethink.thinking.starting import Paths
 from bethink.trace import Trace, result_record
 from bethink.types import Event, Finished, Message, PathResult, Request, Result, Started, TextDelta, Timing, Usage
+from bethink.wording import counted
 
 
 @dataclass(slots=True)
@@ -58,15 +59,30 @@ class Run:
             )
         self.check = aided(request, choose(request, model.sandbox), model.sandbox, model.profile.markers)
         self.seed = settled_seed(request.seed)
-        self._settle()
+        self._fit()
         self.aid, self.plan = self._aid()
         asked = asdict(request) | {"seed": self.seed, "plan": asdict(self.plan)}
         self.trace = model.begun_trace(asked, self._prompt.ids, self._prompt.text)
 
+    def _fit(self) -> None:
+        """Settle, without the oldest turns where they may and must be left out."""
+        asked, context_length = self.request, self.model.context_length
+        try:
+            self._settle()
+            if asked.truncation == "disabled" or 4 * len(self._prompt.ids) <= 3 * context_length:
+                return
+        except ContextFull:
+            if asked.truncation == "disabled":
+                raise
+        self.request = self.model.shortened(asked)
+        self._settle()
+        if n_less := len(asked.messages) - len(self.request.messages):
+            told = f"{counted(n_less, 'message')} at the beginning left out: the context has {context_length:,} tokens"
+            self.plan = replace(self.plan, notes=(*self.plan.notes, told))
+
     def _settle(self) -> None:
         """Prompt and plan need each other: whether to think decides the instruction, its length the limits. An edited
         thought stands before what the model adds, and takes room as the prompt does."""
-        info = self.model.engine.info
         n_thought = self.model.n_tokens(self.request.thought or "")
         for is_thinking in (True, False):
             self._prompt = self.model.prompt(
@@ -81,7 +97,7 @@ class Run:
                 comparable=self.check.spreads,
                 is_value=self.check.asks_for_value,
                 n_prompt=len(self._prompt.ids) + n_thought,
-                context_length=min(info.context_length, info.kv_tokens),
+                context_length=self.model.context_length,
                 rule=self.model.rule,
                 calibration=self.model.calibration,
             )
@@ -92,10 +108,10 @@ class Run:
         """Which paths write programs, and the plan with what that changes."""
         if not isinstance(self.check, Aided):
             return Aid(), self.plan
-        model, info = self.model, self.model.engine.info
+        model = self.model
         wish = model.profile.program_instruction
         prompt = model.prompt(self.request, is_thinking=False, comparable=True, wish=wish)
-        room = min(info.context_length, info.kv_tokens) - len(prompt.ids)
+        room = model.context_length - len(prompt.ids)
         return settle_aid(self.request.programs or 0, self.plan, prompt, room)
 
     def _late(self) -> tuple[str, ...]:

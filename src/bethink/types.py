@@ -15,6 +15,7 @@ ClosedBy = Literal["natural", "budget", "deadline", "loop", "converged", "user"]
 Phase = Literal["thinking", "answer"]
 Effort = Literal["auto", "none", "low", "medium", "high", "max"]
 PathKind = Literal["prose", "program"]
+Truncation = Literal["auto", "disabled"]
 FinishReason = Literal["stop", "length", "loop", "deadline", "user", "tool_calls", "server_stopping"]
 
 EFFORTS: tuple[Effort, ...] = ("auto", "none", "low", "medium", "high", "max")
@@ -115,6 +116,9 @@ class Request:
     `tools` may be called instead of, or beside, an answer; they mean one path and no vote unless `paths` or `check` say
     otherwise. `tool_choice`: `auto`, `none` (the model is not shown them), `required`, or `function:NAME`.
     `parallel_tool_calls` False ends the turn after one call.
+
+    `truncation`: `disabled` refuses a conversation that leaves the context no room for an answer; `auto` leaves out its
+    oldest turns where it takes more than three quarters of the context, and says so.
     """
 
     messages: tuple[Message, ...]
@@ -137,6 +141,7 @@ class Request:
     tools: tuple[Tool, ...] = ()
     tool_choice: str = "auto"
     parallel_tool_calls: bool = True
+    truncation: Truncation = "disabled"
 
 
 @dataclass(frozen=True, slots=True)

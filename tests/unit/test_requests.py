@@ -325,3 +325,40 @@ async def test_thinking_schema_tools_and_streaming_go_together(
     assert result.answer == ('{"city": "Rome"}' if has_schema else "It is so.")
     assert result.thinking == ("I think." if budget else "")
     assert "".join(e.text for e in events if isinstance(e, TextDelta) and e.phase == "answer") == result.answer
+
+
+def long_history(n_turns: int) -> tuple[Message, ...]:
+    turns = [(Message("user", f"Question {n}?"), Message("assistant", f"Answer {n}. " * 10)) for n in range(n_turns)]
+    return (Message("system", "Be kind."), *(m for turn in turns for m in turn), Message("user", "And now?"))
+
+
+async def test_of_a_conversation_that_outgrew_the_context_the_oldest_turns_are_left_out_where_they_may_be() -> None:
+    model = make_model({START: "So."}, context_length=2000)
+    request = Request(long_history(30), budget=0)
+    with pytest.raises(ContextFull):
+        model.think(request)
+    result = await model.answer(replace(request, truncation="auto"))
+    told = starts_of(model)[-1].text
+    assert result.answer == "So."
+    assert "Be kind." in told
+    assert "And now?" in told
+    assert "Question 29?" in told
+    assert "Question 0?" not in told
+    (note,) = [note for note in result.notes if "left out" in note]
+    assert (
+        note
+        == f"{61 + 1 - told.count('<|im_start|>') + 1} messages at the beginning left out: the context has 2,000 tokens"
+    )
+
+
+async def test_a_conversation_that_fits_loses_nothing_and_no_note_says_so() -> None:
+    model = make_model({START: "So."}, context_length=20_000)
+    result = await model.answer(Request(long_history(3), budget=0, truncation="auto"))
+    assert "Question 0?" in starts_of(model)[-1].text
+    assert not [note for note in result.notes if "left out" in note]
+
+
+async def test_one_question_that_is_too_long_by_itself_is_refused_all_the_same() -> None:
+    model = make_model({START: "So."}, context_length=200)
+    with pytest.raises(ContextFull):
+        model.think(Request((Message("user", "word " * 400),), truncation="auto"))

@@ -23,7 +23,7 @@ from bethink.cli.loading import load_model
 from bethink.cli.options import Options
 from bethink.cli.terminal import Terminal, one_row
 from bethink.cli.turn import take_turn
-from bethink.errors import BethinkError, ContextFull, UsageError
+from bethink.errors import BethinkError, UsageError
 from bethink.types import EFFORTS, Message, Request
 from bethink.wording import counted
 
@@ -74,10 +74,8 @@ class ChatSession:
                 await self._answer()
         except BethinkError as error:
             self.tell(f"error: {error}", "red")
-            is_long = isinstance(error, ContextFull) and self.conversation.n_turns > 1
-            hint = "/new begins afresh; /save FILE keeps this conversation first" if is_long else error.hint
-            if hint:
-                self.tell(f"hint: {hint}")
+            if error.hint:
+                self.tell(f"hint: {error.hint}")
 
     def tell(self, text: str, style: str = "dim") -> None:
         """A line that is neither question nor answer. A pipe's reader gets it on stderr."""
@@ -92,7 +90,7 @@ class ChatSession:
         """What the model is asked: the history, with the system message of this chat."""
         history = [message for message in self.conversation.messages if message.role != "system"]
         system = [Message("system", self.options.system)] if self.options.system else []
-        request = self.options.request([*system, *history], thought)
+        request = replace(self.options.request([*system, *history], thought), truncation="auto")
         if not is_retry:
             return request
         seed = None if request.seed is None else (request.seed + self.n_retries) & 0x7FFFFFFF

@@ -4,7 +4,6 @@ import io
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -264,9 +263,14 @@ def test_there_is_nothing_to_resume(home: Path, capsys: pytest.CaptureFixture[st
     assert "no conversation to go on with" in capsys.readouterr().err
 
 
-async def test_a_conversation_that_outgrew_the_context_is_told_how_to_go_on(make: Make) -> None:
+async def test_a_conversation_that_outgrew_the_context_goes_on_without_its_oldest_turns_and_says_so(make: Make) -> None:
     session = make()
-    await session.handle("one?")
-    session.options = replace(session.options, max_tokens=10_000_000)
-    await session.handle("two?")
-    assert "/new begins afresh; /save FILE keeps this conversation first" in told(session)
+    engine = session.model.engine
+    assert isinstance(engine, ScriptedEngine)
+    session.model.engine = ScriptedEngine(says, context_length=3000)
+    for n in range(12):
+        await session.handle(f"question number {n}, " + "which is long " * 20)
+    assert "question number 11," in last_prompt(session)
+    assert "question number 0," not in last_prompt(session)
+    assert "messages at the beginning left out: the context has 3,000 tokens" in told(session)
+    assert session.conversation.n_turns == 12

@@ -15,7 +15,7 @@ from pydantic import Field
 from bethink.server.asking.asks import BadField
 from bethink.server.asking.bodies import NullIsDefault, Strict
 from bethink.thinking.spend import MAX_PATHS
-from bethink.types import Effort, Request
+from bethink.types import Effort, Request, Truncation
 
 Level = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max", "auto"]
 EFFORT_OF: dict[str, Effort] = {
@@ -76,6 +76,7 @@ class Ours(NullIsDefault):
     tests: str | None = None
     answer_reserve: Annotated[int, Field(ge=1)] | None = None
     thought: str | None = None
+    truncation: Truncation | None = None
     events: bool = False
 
 
@@ -140,8 +141,17 @@ def thinking_of(knobs: Knobs, *more: Wish) -> dict[str, Any]:
         Wish("chat_template_kwargs.thinking", switches.thinking),
     )
     settled: dict[str, Any] = settle(effort, budget, switch)
-    rest = ("within_s", "paths", "programs", "check", "tests", "answer_reserve", "thought")
+    rest = ("within_s", "paths", "programs", "check", "tests", "answer_reserve", "thought", "truncation")
     return settled | {name: value for name in rest if (value := getattr(ours, name)) is not None}
+
+
+def truncation_of(knobs: Knobs, theirs: Wish) -> Truncation:
+    """Whether the oldest turns may be left out, by our knob and by the dialect's own.
+
+    Raises: BadField: the two contradict each other.
+    """
+    wish = _one(Wish("bethink.truncation", knobs.bethink and knobs.bethink.truncation), theirs)
+    return wish.value if wish else "disabled"
 
 
 def _anthropic_budget(thinking: Thinking | None) -> int | None:

@@ -366,6 +366,7 @@ def request_of(messages: tuple[Message, ...], settings: TurnSettings, pending: P
         temperature=settings.temperature,
         seed=pending.seed,
         thought=pending.thought,
+        truncation="auto",
     )
 
 

@@ -73,6 +73,25 @@ async def test_the_model_is_told_the_branch_and_nothing_else(serve: Serve) -> No
     assert [node["parent"] for node in found["nodes"] if node["role"] == "user"] == [None, None, first["id"]]
 
 
+async def test_a_conversation_longer_than_the_context_goes_on_and_the_answer_says_what_was_left_out(
+    serve: Serve,
+) -> None:
+    model = make_model(context_length=3000)
+    notes: list[list[str]] = []
+    async with serve(model) as client:
+        conversation, parent = await client.new(), None
+        for n in range(8):
+            node = await client.answer(
+                conversation, f"Question {n}, " + "which is long " * 25, parent, paths=1, budget=50
+            )
+            parent = node["id"]
+            notes.append(node["result"]["notes"])
+    assert isinstance(model.engine, ScriptedEngine)
+    assert "Question 0," not in model.engine.starts[-1].text
+    assert not any("left out" in note for note in notes[0])
+    assert any("at the beginning left out" in note for note in notes[-1])
+
+
 async def test_another_answer_is_a_sibling_with_the_settings_that_were_changed(serve: Serve) -> None:
     async with serve() as client:
         conversation = await client.new()

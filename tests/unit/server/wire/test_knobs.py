@@ -156,6 +156,13 @@ def test_programs_in_a_vote_are_ours_to_ask_for_and_not_more_than_there_are_path
         read(bethink={"programs": 256})
 
 
+def test_whether_the_oldest_turns_may_be_left_out_is_ours_in_every_dialect() -> None:
+    assert read(bethink={"truncation": "auto"}).truncation == "auto"
+    assert read().truncation == "disabled"
+    with pytest.raises(BadField, match="truncation"):
+        read(bethink={"truncation": "middle"})
+
+
 def test_a_huge_value_is_refused_without_being_said_again() -> None:
     huge = ["x" * 100_000] * 50
     for wrong in (huge, {"a": huge}, "y" * 10**6, [[[[[[huge]]]]]], list(range(100_000))):

@@ -202,3 +202,9 @@ async def test_embeddings_are_refused_in_the_dialects_words_and_never_made_up(pa
 
 def _json(value: Any) -> bytes:
     return json.dumps(value).encode()
+
+
+@pytest.mark.parametrize(("truncate", "truncation"), [(True, "auto"), (False, "disabled"), (None, "disabled")])
+async def test_a_chat_loses_its_oldest_turns_only_when_that_was_asked_for(truncate: Any, truncation: str) -> None:
+    async with serving() as served:
+        assert served.read("/api/chat", ASKED | {"truncate": truncate}).truncation == truncation

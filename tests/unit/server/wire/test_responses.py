@@ -115,7 +115,8 @@ async def test_what_is_not_to_be_stored_is_not_found() -> None:
             "input",
         ),
         ({"tools": [{"type": "web_search"}]}, "tools.0.type"),
-        ({"truncation": "auto"}, "truncation"),
+        ({"truncation": "yes"}, "truncation"),
+        ({"truncation": "auto", "bethink": {"truncation": "disabled"}}, "truncation"),
         ({"background": True}, "background"),
         ({"conversation": "c"}, "conversation"),
         ({"max_tool_calls": 3}, "max_tool_calls"),
@@ -251,3 +252,11 @@ def test_a_broken_file_is_a_response_that_is_not_there(tmp_path: Path) -> None:
     file.write_text('{"owner": ""')
     with pytest.raises(NoSuchResponse):
         store.find(name(1), "")
+
+
+async def test_the_oldest_turns_may_be_left_out_and_that_is_said_again() -> None:
+    async with serving() as served:
+        told = await served.post(PATH, ASKED | {"truncation": "auto"})
+        assert served.read(PATH, ASKED | {"model": "scripted", "truncation": "auto"}).truncation == "auto"
+        assert served.read(PATH, ASKED | {"model": "scripted"}).truncation == "disabled"
+    assert told["truncation"] == "auto"

@@ -16,7 +16,7 @@ from bethink.errors import BethinkError
 from bethink.server.asking.asks import Ask, BadField, Envelope
 from bethink.server.asking.bodies import Listed, Strict, Turns, read_body, split_thought
 from bethink.server.asking.history import ending
-from bethink.server.asking.knobs import refuse_inline, shows_thought, thinking_of
+from bethink.server.asking.knobs import Wish, refuse_inline, shows_thought, thinking_of, truncation_of
 from bethink.server.asking.tools import Function, Name, call, tool, tools_of
 from bethink.server.saying.telling import Answer, Aside, Call, Part, Thought
 from bethink.server.wire.ollama.words import (
@@ -63,7 +63,10 @@ class ToolSpec(Strict):
 
 
 class ChatBody(OllamaBody):
+    """`truncate` must be asked for: what nobody asked for is not left out."""
+
     messages: Turns[Turn]
+    truncate: bool | None = None
     tools: Listed[ToolSpec] | None = None
 
 
@@ -81,6 +84,8 @@ class OllamaChat:
         refuse_inline(given)
         messages = tuple(_Turns().read(given.messages))
         messages, settled["thought"] = ending(messages, settled.get("thought"), "messages", takes_answers=False)
+        wants_less = None if given.truncate is None else "auto" if given.truncate else "disabled"
+        settled["truncation"] = truncation_of(given, Wish("truncate", wants_less))
         tools = tools_of([tool(spec.function) for spec in given.tools or ()])
         request = Request(messages=messages, tools=tools, **limits_of(given), **settled)
         return Ask(given.model, request, **asked_of(given)), given

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from bethink.errors import BethinkError
 from bethink.server.asking.asks import Ask, BadField, Envelope
@@ -35,6 +35,7 @@ class GenerateBody(OllamaBody):
     system: str | None = None
     raw: bool | None = None
     images: Listed[str] | None = None
+    truncate: Literal[False] | None = None
 
 
 @dataclass(frozen=True, slots=True)

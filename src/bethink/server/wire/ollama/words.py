@@ -84,14 +84,13 @@ class Options(Strict):
 
 
 class OllamaBody(Knobs):
-    """`truncate` and `shift`: nothing is ever cut from a prompt or a context."""
+    """`shift`: nothing is ever cut from a context while an answer is written."""
 
     model: str = ""
     stream: bool | None = None
     format: str | dict[str, Any] | None = None
     options: Options | None = None
     keep_alive: str | float | None = None
-    truncate: Literal[False] | None = None
     shift: Literal[False] | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = None

@@ -19,7 +19,7 @@ from bethink.server.asking.bodies import Listed, Strict, Turns, split_thought
 from bethink.server.asking.drawing import MAX_TOP_LOGPROBS, Draws
 from bethink.server.asking.knobs import Knobs
 from bethink.server.asking.tools import Name, arguments_of
-from bethink.types import Message, ToolCall
+from bethink.types import Message, ToolCall, Truncation
 
 PACKED = "bethink1."
 Status = Literal["in_progress", "completed", "incomplete"]
@@ -144,7 +144,7 @@ class ResponsesBody(Knobs, Draws):
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = None
-    truncation: Literal["disabled"] | None = None
+    truncation: Truncation | None = None
     background: Literal[False] | None = None
     # labels
     metadata: dict[str, str] | None = None

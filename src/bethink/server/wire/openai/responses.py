@@ -18,7 +18,7 @@ from bethink.server.asking.asks import MAY_WRITE, OWNER, Ask, BadField, Envelope
 from bethink.server.asking.bodies import read_body
 from bethink.server.asking.drawing import drawing_of
 from bethink.server.asking.history import ending, joined
-from bethink.server.asking.knobs import refuse_inline, shows_thought, thinking_of
+from bethink.server.asking.knobs import Wish, refuse_inline, shows_thought, thinking_of, truncation_of
 from bethink.server.asking.tools import choice_of, tools_of
 from bethink.server.saying.extension import extension, progress
 from bethink.server.saying.telling import Answer, Aside, Call, Part, Thought
@@ -62,6 +62,7 @@ class Responses:
         system = (Message("system", given.instructions),) if given.instructions else ()
         tools = tools_of([Tool(t.name, t.description or "", t.parameters or {}) for t in given.tools or ()])
         chosen = given.tool_choice
+        settled["truncation"] = truncation_of(given, Wish("truncation", given.truncation))
         request = Request(
             messages=(*system, *asked),
             max_tokens=given.max_output_tokens,
@@ -331,7 +332,7 @@ class ResponsesTeller:
             "tools": [{"strict": None, **t.model_dump(exclude_none=True)} for t in body.tools or ()],
             "top_logprobs": body.top_logprobs or 0,
             "top_p": body.top_p,
-            "truncation": "disabled",
+            "truncation": body.truncation or "disabled",
             "usage": None,
             "user": body.user,
         }
