@@ -85,18 +85,18 @@ def test_an_answer_is_edited_by_keyboard_alone_and_escape_takes_nothing_for_good
 def test_nothing_is_sent_where_nothing_was_changed_or_nothing_is_left(reader: Reader) -> None:
     page = reader.page
     reader.open()
-    reader.ask("as it was")
+    reader.ask("left alone")
     reader.answered()
     sent: list[str] = []
     page.on("request", lambda request: sent.append(request.url) if request.url.endswith("/edit") else None)
     begin(page)
-    save(page, "You said: as it was")
+    save(page, "You said: left alone")
     begin(page)
     page.get_by_role("textbox", name="The answer").fill(" \n")
     expect(page.get_by_role("button", name="Save")).to_be_disabled()
     page.keyboard.press("Control+Enter")
     page.get_by_role("button", name="Cancel").click()
-    expect(page.locator(".prose").last).to_have_text("You said: as it was")
+    expect(page.locator(".prose").last).to_have_text("You said: left alone")
     expect(page.locator(".branches")).to_have_count(0)
     assert sent == []
 
@@ -156,6 +156,37 @@ def test_an_earlier_answer_is_edited_while_the_newest_is_on_its_way(reader: Read
     page.get_by_role("button", name="Previous version").click()
     expect(page.locator(".prose").last).to_contain_text("The slow answer is seven")
     expect(page.get_by_role("button", name="Edit the answer")).to_have_count(2)
+
+
+def test_on_a_phone_the_box_and_its_buttons_are_within_the_screen(reader_at: Open, server: Server) -> None:
+    reader = reader_at(server.url, width=390, height=800, is_mobile=True)
+    page = reader.page
+    reader.open()
+    reader.ask("rich answer please")
+    reader.answered()
+    begin(page)
+    top = page.get_by_role("textbox", name="The answer").bounding_box()
+    bottom = page.get_by_role("button", name="Save").bounding_box()
+    dock = page.locator(".dock").bounding_box()
+    assert top is not None
+    assert bottom is not None
+    assert dock is not None
+    assert top["y"] >= 0
+    assert bottom["y"] + bottom["height"] <= dock["y"]
+
+
+def test_what_shrinks_to_the_screen_has_no_button_that_leads_to_its_end(reader: Reader, server: Server) -> None:
+    page = reader.page
+    conversation = server.new_conversation("Long")
+    server.fill(conversation, ["What is it?", "A line of it.\n\n" * 80])
+    reader.open(f"/c/{conversation}")
+    expect(page.get_by_text("A line of it.").last).to_be_in_viewport()
+    page.locator(".scroll").evaluate("box => { box.scrollTop = 0 }")
+    newest = page.get_by_role("button", name="Newest")
+    expect(newest).to_be_visible()
+    page.get_by_role("button", name="Edit the answer").evaluate("button => button.click()")
+    expect(page.get_by_role("textbox", name="The answer")).to_be_in_viewport()
+    expect(newest).to_have_count(0)
 
 
 def test_two_tabs_that_edit_the_same_answer_lose_neither_text(reader_at: Open, server: Server) -> None:

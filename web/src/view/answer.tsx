@@ -31,7 +31,7 @@ function ByHand() {
   return (
     <p class="by-hand">
       <span class="badge">Edited by you</span>
-      <span>This text is yours, and was not checked. The arrows lead to the model’s.</span>
+      <span>This text is yours, not the model’s. Nobody checked it.</span>
     </p>
   );
 }

@@ -43,8 +43,12 @@ export function Editor({ node, label, hint, action, onSave }: EditorProps) {
   const text = useComputed(() => edits.value[node.id] ?? '').value;
   const [isSaving, setSaving] = useState(false);
   useEffect(() => {
-    if (opened === node.id) area.current?.focus();
+    if (opened !== node.id) return;
     opened = null;
+    const at = area.current!;
+    if (node.role === 'assistant') at.setSelectionRange(0, 0); // it is long, and read from its beginning
+    at.focus({ preventScroll: true });
+    at.form!.scrollIntoView({ block: 'nearest' });
   }, []);
 
   const save = async (): Promise<void> => {
