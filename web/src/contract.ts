@@ -109,6 +109,8 @@ export interface Node {
   settings: Partial<Settings> | null;
   result: Result | null;
   error: Failure | null;
+  /** The model's answer whose text a person changed into this one's. */
+  edited_from: string | null;
   created: string;
 }
 

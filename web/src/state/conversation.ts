@@ -161,13 +161,36 @@ export async function again(node: Node, settings: Partial<Settings> = {}, though
   });
 }
 
+/** The reader's own text in place of an answer's, on a branch of its own. */
+export async function rewrite(node: Node, content: string): Promise<boolean> {
+  const done = await attempt(async () => {
+    const id = heading.value!.id;
+    const path = `/api/conversations/${encodeURIComponent(id)}/nodes/${encodeURIComponent(node.id)}/edit`;
+    const { assistant } = await post<{ assistant: Node }>(path, { content });
+    if (heading.value?.id !== id) return true;
+    batch(() => {
+      put(assistant);
+      leaf.value = newestBelow(assistant).id;
+    });
+    say('Your version is kept beside the answer.');
+    lift(id);
+    return true;
+  });
+  return done === true;
+}
+
 export const answerNow = (id: string): Promise<unknown> => attempt(() => post(`/api/nodes/${encodeURIComponent(id)}/answer_now`));
 export const stop = (id: string): Promise<unknown> => attempt(() => post(`/api/nodes/${encodeURIComponent(id)}/stop`));
 
-/** Shows the branch on which `node` lies, down to its newest end. */
-export async function showBranch(node: Node): Promise<void> {
+function newestBelow(node: Node): Node {
   let last = node;
   for (let below = childrenOf(last.id); below.length; below = childrenOf(last.id)) last = below.at(-1)!;
+  return last;
+}
+
+/** Shows the branch on which `node` lies, down to its newest end. */
+export async function showBranch(node: Node): Promise<void> {
+  const last = newestBelow(node);
   leaf.value = last.id;
   await attempt(() => patch(`/api/conversations/${encodeURIComponent(heading.value!.id)}`, { leaf: last.id }));
 }

@@ -4,6 +4,7 @@ import { signal } from '@preact/signals';
 import { call, get, post, whenLocked } from '../api';
 import type { Me } from '../contract';
 import { refresh } from './list';
+import { edits } from './preferences';
 
 export const me = signal<Me | null>(null);
 export const isLocked = signal(false);
@@ -34,5 +35,6 @@ export async function login(shown: Shown): Promise<void> {
 
 export async function logout(): Promise<void> {
   await post('/api/logout');
+  edits.value = {};
   location.assign('/');
 }

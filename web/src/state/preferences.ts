@@ -1,13 +1,13 @@
-/** What this browser remembers: the theme, the drawer, the settings of the next question, unsent text. */
+/** What this browser remembers: the theme, the drawer, the settings of the next question, unsent text. A tab remembers for itself what is being edited in it. */
 
 import { effect, signal, type Signal } from '@preact/signals';
 import type { Settings } from '../contract';
 
-function kept<T>(name: string, usual: T): Signal<T> {
+function kept<T>(name: string, usual: T, place: () => Storage = () => localStorage): Signal<T> {
   const key = `bethink.${name}`;
   let start = usual;
   try {
-    const stored = localStorage.getItem(key);
+    const stored = place().getItem(key);
     if (stored !== null) start = filled(JSON.parse(stored) as T, usual);
   } catch {
     // A browser that keeps nothing is served all the same.
@@ -15,7 +15,7 @@ function kept<T>(name: string, usual: T): Signal<T> {
   const value = signal(start);
   effect(() => {
     try {
-      localStorage.setItem(key, JSON.stringify(value.value));
+      place().setItem(key, JSON.stringify(value.value));
     } catch {
       return;
     }
@@ -44,6 +44,8 @@ export const isSidebarOpen = kept('sidebar', true);
 export const knobs = kept<Settings>('knobs', USUAL);
 export const otherKnobs = kept<Settings>('other-knobs', { ...USUAL, effort: 'none' });
 export const drafts = kept<Record<string, string>>('drafts', {});
+/** By message: the text that it is being changed to. */
+export const edits = kept<Record<string, string>>('edits', {}, () => sessionStorage);
 
 effect(() => {
   const chosen = theme.value;

@@ -155,6 +155,7 @@ export const CHECKS = [
 
 /** The settings of an answer in a line, for comparing. */
 export function settingsWords(node: Node): string {
+  if (node.edited_from) return 'Edited by you';
   const { effort, budget, within_s, paths, programs, check, temperature } = node.settings ?? {};
   const words = [modelName(node)];
   if (effort && effort !== 'auto') words.push(effort === 'none' ? 'no thinking' : `${effort} effort`);

@@ -21,8 +21,18 @@ export function Answer({ node, stream }: { node: Node; stream: Stream | undefine
       {node.status === 'done' && node.result && cutWords(node.result) && <p class="state">{cutWords(node.result)}</p>}
       <Notes notes={node.result?.notes} />
       {node.error && <Failed node={node} />}
-      {node.result && <Evidence node={node} result={node.result} />}
+      {node.edited_from ? <ByHand /> : node.result && <Evidence node={node} result={node.result} />}
     </>
+  );
+}
+
+/** Instead of evidence: the model's was for its own text. */
+function ByHand() {
+  return (
+    <p class="by-hand">
+      <span class="badge">Edited by you</span>
+      <span>This text is yours, not the model’s. Nobody checked it.</span>
+    </p>
   );
 }
 

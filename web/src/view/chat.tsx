@@ -25,6 +25,12 @@ export function Chat() {
   const shown = branch.value;
   const stretches = useStretches(shown);
 
+  const look = (): void => {
+    const at = scroll.current;
+    if (!at) return;
+    isPinned.current = at.scrollHeight - at.scrollTop - at.clientHeight < PINNED_PX;
+    setAway(!isPinned.current);
+  };
   useLayoutEffect(() => {
     forgetWatcher();
     isPinned.current = true;
@@ -33,6 +39,7 @@ export function Chat() {
   useEffect(() => {
     const observer = new ResizeObserver(() => {
       if (isPinned.current) toEnd(scroll.current);
+      look(); // what shrinks may bring the end into sight without being scrolled
     });
     observer.observe(list.current!);
     observer.observe(scroll.current!);
@@ -44,12 +51,6 @@ export function Chat() {
     toEnd(scroll.current);
   }, [last]);
 
-  const onScroll = (): void => {
-    const at = scroll.current;
-    if (!at) return;
-    isPinned.current = at.scrollHeight - at.scrollTop - at.clientHeight < PINNED_PX;
-    setAway(!isPinned.current);
-  };
   return (
     <div
       class="chat"
@@ -60,7 +61,7 @@ export function Chat() {
       }}
     >
       {heading.value ? <Head /> : <div class="head is-empty" />}
-      <div class="scroll" ref={scroll} onScroll={onScroll}>
+      <div class="scroll" ref={scroll} onScroll={look}>
         <div class="messages" ref={list} role="log" aria-live="off" aria-label="Conversation">
           {isMissing.value && <Missing />}
           {!shown.length && !isMissing.value && !isLoading.value && <Welcome />}

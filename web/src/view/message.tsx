@@ -1,15 +1,15 @@
-/** One message: a question that can be edited, or an answer with its thought, its evidence and its cost. */
+/** One message, which can be edited: a question, or an answer with its thought, its evidence and its cost. */
 
 import { memo } from './memo';
-import { useState } from 'preact/hooks';
 import type { FileRef, Node } from '../contract';
-import { again, ask, childrenOf, heading, isOpen, showBranch, siblingsOf, streamOf } from '../state/conversation';
+import { again, ask, childrenOf, heading, isOpen, rewrite, showBranch, siblingsOf, streamOf } from '../state/conversation';
 import { notify } from '../state/notices';
 import { agreeing, knobs } from '../state/preferences';
 import { go } from '../state/route';
 import { copyText } from '../text/code';
 import { number } from '../text/words';
 import { Answer } from './answer';
+import { EditButton, Editor, useIsEdited } from './editor';
 import { showTrace } from './trace';
 import { IconButton, Icon } from './icons';
 import { useNear, useTurn } from './near';
@@ -31,7 +31,7 @@ export const Stretch = memo(function Stretch({ nodes, drawnFrom }: { nodes: Node
 
 const Message = memo(function Message({ node, isNear, isLast }: { node: Node; isNear: boolean; isLast: boolean }) {
   const isDrawn = useTurn(isNear, isLast || isOpen(node));
-  const who = node.role === 'user' ? 'You' : 'The model';
+  const who = node.role === 'user' ? 'You' : node.edited_from ? 'The model, edited by you' : 'The model';
   // Another element, not other content: the browser keeps the old layout, and with it the old content, of one it skips.
   return (
     <article key={isDrawn ? 'near' : 'far'} class={`message is-${node.role}`} tabIndex={-1} aria-label={who} data-node={node.id}>
@@ -41,9 +41,18 @@ const Message = memo(function Message({ node, isNear, isLast }: { node: Node; is
 });
 
 function Question({ node }: { node: Node }) {
-  const [draft, setDraft] = useState<string | null>(null);
-  if (draft !== null) return <QuestionEditor node={node} draft={draft} onChange={setDraft} />;
   const answers = childrenOf(node.id).length;
+  if (useIsEdited(node)) {
+    return (
+      <Editor
+        node={node}
+        label="The question"
+        hint="The old question stays on a branch of its own."
+        action="Ask"
+        onSave={(content) => ask({ content, files: node.files, settings: knobs.value }, node.parent)}
+      />
+    );
+  }
   return (
     <>
       <div class="bubble">
@@ -53,48 +62,27 @@ function Question({ node }: { node: Node }) {
       <div class="actions">
         <Branches node={node} />
         {answers > 1 && <Beside node={node} n={answers} />}
-        <IconButton icon="pen" label="Edit and ask again" onClick={() => setDraft(node.content)} />
+        <EditButton node={node} label="Edit and ask again" />
         <IconButton icon="copy" label="Copy the question" onClick={() => void copy(node.content)} />
       </div>
     </>
   );
 }
 
-function QuestionEditor({ node, draft, onChange }: { node: Node; draft: string; onChange: (text: string | null) => void }) {
-  const send = (): void => {
-    if (!draft.trim()) return;
-    onChange(null);
-    void ask({ content: draft, files: node.files, settings: knobs.value }, node.parent);
-  };
-  return (
-    <form
-      class="editor"
-      onSubmit={(event) => {
-        event.preventDefault();
-        send();
-      }}
-      onKeyDown={(event) => {
-        if (event.key === 'Escape') onChange(null);
-        if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) send();
-      }}
-    >
-      <textarea aria-label="The question" rows={4} value={draft} onInput={(event) => onChange(event.currentTarget.value)} autoFocus />
-      <div class="row end">
-        <span class="hint grow">The old question stays on a branch of its own.</span>
-        <button type="button" class="button" onClick={() => onChange(null)}>
-          Cancel
-        </button>
-        <button type="submit" class="button primary">
-          Ask
-        </button>
-      </div>
-    </form>
-  );
-}
-
 function FullAnswer({ node }: { node: Node }) {
   const question = node.parent;
   const answers = siblingsOf(node).length;
+  if (useIsEdited(node) && !isOpen(node)) {
+    return (
+      <Editor
+        node={node}
+        label="The answer"
+        hint="The old answer stays on a branch of its own. Yours goes without its thought and its evidence."
+        action="Save"
+        onSave={(content) => rewrite(node, content)}
+      />
+    );
+  }
   return (
     <>
       <Answer node={node} stream={streamOf(node.id)} />
@@ -102,6 +90,7 @@ function FullAnswer({ node }: { node: Node }) {
         <div class="actions">
           <Branches node={node} />
           <IconButton icon="copy" label="Copy the answer" onClick={() => void copy(node.content)} />
+          <EditButton node={node} label="Edit the answer" />
           <IconButton icon="again" label="Answer again" onClick={() => void again(node, fresh())} />
           {answers > 1 && question && <Beside node={{ ...node, id: question }} n={answers} />}
           {node.result?.trace_id && (

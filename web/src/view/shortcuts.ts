@@ -14,6 +14,8 @@ export const SHORTCUTS: [string, string][] = [
   ['Alt S', 'Stop'],
   ['Alt T', 'Unfold or fold the newest thought'],
   ['j k', 'Next, previous message'],
+  ['Ctrl Enter', 'Save what is being edited'],
+  ['Escape', 'Leave it as it was'],
   ['Ctrl K', 'Search conversations'],
   ['Alt N', 'New conversation'],
   ['Alt B', 'Show or hide the conversations'],

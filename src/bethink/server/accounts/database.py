@@ -23,7 +23,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from bethink.errors import AccountsError, DatabaseTooNew, ExtraMissing, UsageError
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest migration; equal to alembic's own head, by a test."""
 VERSION_TABLE = "bt_version"
 FILE = "accounts.db"

@@ -32,6 +32,8 @@ def markdown_of(conversation: Conversation, line: Sequence[Node]) -> str:
 
 
 def _facts(node: Node) -> list[str]:
+    if node.edited_from is not None:
+        return ["edited by hand"]
     if node.status != "done":
         return [node.status]
     result = node.result or {}

@@ -135,6 +135,7 @@ class NodeBody(_Read):
     settings: TurnSettings | None = None
     result: ResultBody | None = None
     error: FailureBody | None = None
+    edited_from: str | None = None
     created: AwareDatetime | None = None
 
 
@@ -178,34 +179,51 @@ def nodes_of_import(body: ImportBody, conversation_id: str, now_us: int) -> tupl
     if isinstance(given, ChatBody):
         given = TreeBody(format=FORMAT, nodes=_tree_of_line(given.messages))
     ids: dict[str, str] = {}
-    roles: dict[str, NodeRole] = {}
+    before: dict[str, NodeBody] = {}
     made: list[Node] = []
     for place, node in enumerate(given.nodes):
-        _check_place(f"nodes.{place}", node, roles)
-        ids[node.id], roles[node.id] = new_id("n"), node.role
-        made.append(_node(node, ids[node.id], ids.get(node.parent or ""), conversation_id, now_us))
+        _check_place(f"nodes.{place}", node, before)
+        _check_edited(f"nodes.{place}", node, before)
+        ids[node.id], before[node.id] = new_id("n"), node
+        made.append(_node(node, ids, conversation_id, now_us))
     if not made:
         raise UsageError("there is nothing in that conversation", "send one that was exported")
     leaf = ids.get(given.leaf or "", made[-1].id)
     return made, leaf
 
 
-def _check_place(where: str, node: NodeBody, roles: Mapping[str, NodeRole]) -> None:
-    if node.id in roles:
+def _check_place(where: str, node: NodeBody, before: Mapping[str, NodeBody]) -> None:
+    if node.id in before:
         raise BadField(f"{where}.id", f"{where}.id is that of another node")
-    if node.parent is not None and node.parent not in roles:
+    if node.parent is not None and node.parent not in before:
         raise BadField(f"{where}.parent", f"{where}.parent is no node before it")
-    above = None if node.parent is None else roles[node.parent]
+    above = None if node.parent is None else before[node.parent].role
     if (node.role == "user") != (above != "user"):
         raise BadField(f"{where}.role", f"{where}: questions follow answers, and answers questions")
 
 
-def _node(node: NodeBody, new: str, parent: str | None, conversation_id: str, now_us: int) -> Node:
+def _check_edited(where: str, node: NodeBody, before: Mapping[str, NodeBody]) -> None:
+    """What a person wrote stands beside the model's answer that it was, and claims nothing of a model."""
+    if node.edited_from is None:
+        return
+    field = f"{where}.edited_from"
+    of = before.get(node.edited_from)
+    if of is None or of.role != "assistant" or of.parent != node.parent or of.edited_from is not None:
+        raise BadField(field, f"{field} is no answer of a model beside it")
+    if node.status != "done" or not node.content.strip():
+        raise BadField(field, f"{where}: an edited answer is there, and not empty")
+    for name in ("thinking", "settings", "result", "error"):
+        if getattr(node, name) is not None:
+            raise BadField(f"{where}.{name}", f"{where}.{name}: a text that a person wrote has none")
+
+
+def _node(node: NodeBody, ids: Mapping[str, str], conversation_id: str, now_us: int) -> Node:
+    """`ids` are the new ones."""
     created_us = now_us if node.created is None else int(node.created.timestamp() * 1e6)
     return Node(
-        id=new,
+        id=ids[node.id],
         conversation=conversation_id,
-        parent=parent,
+        parent=ids.get(node.parent or ""),
         role=node.role,
         content=clean(node.content),
         created_us=max(0, min(created_us, now_us)),
@@ -214,6 +232,7 @@ def _node(node: NodeBody, new: str, parent: str | None, conversation_id: str, no
         settings=node.settings,
         result=None if node.result is None else node.result.record(),
         error=None if node.error is None else node.error.model_dump(),
+        edited_from=ids.get(node.edited_from or ""),
     )
 
 

@@ -26,6 +26,7 @@ def insert_nodes(db: Connection, made: Sequence[Node]) -> None:
             "result": to_json(node.result),
             "error": to_json(node.error),
             "created_us": node.created_us,
+            "edited_from": node.edited_from,
         }
         for node in made
     ]

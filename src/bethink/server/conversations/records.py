@@ -43,6 +43,7 @@ def node_record(node: Node) -> dict[str, Any]:
         "settings": None if node.settings is None else node.settings.model_dump(),
         "result": node.result,
         "error": node.error,
+        "edited_from": node.edited_from,
         "created": moment(node.created_us),
     }
 

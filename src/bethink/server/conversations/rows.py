@@ -43,6 +43,7 @@ def node_of(row: RowMapping, files: tuple[FileRef, ...] = ()) -> Node:
         settings=None if settings is None else TurnSettings.model_validate_json(settings),
         result=from_json(row["result"]),
         error=from_json(row["error"]),
+        edited_from=row["edited_from"],
     )
 
 

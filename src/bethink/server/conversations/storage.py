@@ -22,8 +22,6 @@ from bethink.server.conversations.tables import conversations, files, node_files
 from bethink.server.conversations.titles import title_of
 from bethink.server.conversations.tree import newest_leaf
 from bethink.server.conversations.values import (
-    MAX_CONTENT,
-    MAX_TITLE,
     UNTITLED,
     Conversation,
     FileRef,
@@ -33,6 +31,8 @@ from bethink.server.conversations.values import (
     Pending,
     StillAnswering,
     TurnSettings,
+    checked_content,
+    checked_title,
     clean,
 )
 
@@ -75,7 +75,7 @@ class Conversations:
     # ---- conversations
 
     def create(self, owner: str, title: str | None = None) -> Conversation:
-        named = _title(title) if title is not None else None
+        named = checked_title(title) if title is not None else None
         now = self.now_us()
         made = Conversation(new_id("c"), named or UNTITLED, now, now)
         with self.writing() as db:
@@ -147,7 +147,7 @@ class Conversations:
 
     def rename(self, owner: str, conversation_id: str, title: str) -> None:
         """Raises: NoSuchConversation, UsageError."""
-        named = _title(title)
+        named = checked_title(title)
         with self.writing() as db:
             _owned(db, owner, conversation_id)
             _update(db, conversation_id, title=named, is_titled=True)
@@ -200,13 +200,13 @@ class Conversations:
 
         Raises: NoSuchConversation, NoSuchNode, StillAnswering, UsageError.
         """
-        content = _content(content)
+        content = checked_content(content, "question")
         if len(file_ids) > MAX_FILES:
             raise UsageError(f"{len(file_ids)} files are more than {MAX_FILES}", "ask about fewer at once")
         with self.writing() as db:
             row = _owned(db, owner, conversation_id)
             if parent is not None:
-                self._refuse_parent(_node_in(db, conversation_id, parent))
+                _refuse_parent(_node_in(db, conversation_id, parent))
             _refuse_more(db, conversation_id)
             found = [_file(db, owner, file_id) for file_id in dict.fromkeys(file_ids)]
             user = Node(new_id("n"), conversation_id, parent, "user", content, self.now_us(), files=tuple(found))
@@ -237,14 +237,49 @@ class Conversations:
             _owned(db, owner, conversation_id)
             node = _node_in(db, conversation_id, node_id)
             _refuse_more(db, conversation_id)
-            settings = given if node.settings is None else node.settings.changed_by(given)
-            if node.role == "assistant" and node.settings is not None and "seed" not in given.model_fields_set:
+            made = node if node.edited_from is None else _node_in(db, conversation_id, node.edited_from)
+            settings = given if made.settings is None else made.settings.changed_by(given)
+            if made.settings is not None and "seed" not in given.model_fields_set:
                 settings = settings.model_copy(update={"seed": None})  # else it would be the same answer
             if settings.seed is not None:
                 seed = settings.seed
             question = node if node.role == "user" else _node_in(db, conversation_id, node.parent or "")
             thought = None if thought is None else clean(thought)
             return self._wish(db, question, settings, Pending(owner, question, seed, thought, key_id))
+
+    def edit(self, owner: str, conversation_id: str, node_id: str, content: str) -> Node:
+        """An answer beside that of `node_id` with the text that a person gave it. A text that is there already (it was
+        not changed, or changed back, or sent twice) is shown and not kept twice.
+
+        Raises: NoSuchConversation, NoSuchNode, StillAnswering, UsageError.
+        """
+        content = checked_content(content, "answer")
+        with self.writing() as db:
+            _owned(db, owner, conversation_id)
+            node = _node_in(db, conversation_id, node_id)
+            if node.role != "assistant":
+                raise UsageError("that message is a question", "a question is changed by asking another one beside it")
+            _refuse_open(node)
+            if _is_same(node.content, content):
+                return node
+            line = select_nodes(db, nodes.c.conversation_id == conversation_id, is_brief=True)
+            beside = (one for one in line if one.parent == node.parent and one.role == "assistant")
+            same = next((one.id for one in beside if _is_same(one.content, content)), None)
+            now = self.now_us()
+            if same is None:
+                _refuse_more(db, conversation_id)
+                made_by = node.edited_from or node.id
+                kept = Node(new_id("n"), conversation_id, node.parent, "assistant", content, now, edited_from=made_by)
+                insert_nodes(db, [kept])
+            else:
+                kept = _node_in(db, conversation_id, same)
+            _update(db, conversation_id, leaf=newest_leaf(line, kept.id), updated_us=now)
+        return kept
+
+    def settings_of(self, owner: str, node_id: str) -> TurnSettings | None:
+        """How an answer was made; of one that a person edited, the model's that it was. Raises: NoSuchNode."""
+        node = self.find(owner, node_id)
+        return node.settings if node.edited_from is None else self.find(owner, node.edited_from).settings
 
     def find(self, owner: str, node_id: str) -> Node:
         """Raises: NoSuchNode."""
@@ -276,12 +311,6 @@ class Conversations:
         with self.reading() as db:
             rows = db.execute(select(files.c.id, files.c.text).where(files.c.id.in_(list(file_ids)))).all()
         return {row[0]: row[1] for row in rows}
-
-    def _refuse_parent(self, parent: Node) -> None:
-        if parent.role != "assistant":
-            raise UsageError("a question can only follow an answer", "its parent is an answer, or null")
-        if parent.is_open:
-            raise StillAnswering("that answer is not there yet", "stop it, or wait for it")
 
     def _wish(self, db: Connection, question: Node, settings: TurnSettings, wish: Pending) -> Pending:
         """Keep the answer that is to come to `question`; `wish` is it in all but its node."""
@@ -340,24 +369,27 @@ def _file(db: Connection, owner: str, file_id: str) -> FileRef:
     return file_of(row)
 
 
+def _refuse_parent(parent: Node) -> None:
+    if parent.role != "assistant":
+        raise UsageError("a question can only follow an answer", "its parent is an answer, or null")
+    _refuse_open(parent)
+
+
+def _refuse_open(answer: Node) -> None:
+    if answer.is_open:
+        raise StillAnswering("that answer is not there yet", "stop it, or wait for it")
+
+
 def _refuse_more(db: Connection, conversation_id: str) -> None:
     n = db.execute(select(func.count()).where(nodes.c.conversation_id == conversation_id)).scalar_one()
     if n + 2 > MAX_NODES:
         raise UsageError(f"this conversation has {n} messages, which are the most it can hold", "begin another one")
 
 
-def _content(text: str) -> str:
-    if not text.strip():
-        raise UsageError("there is no question", "write one")
-    if len(text) > MAX_CONTENT:
-        raise UsageError(f"the question has {len(text):,} characters; {MAX_CONTENT:,} are the most", "shorten it")
-    return clean(text)
+def _is_same(text: str, other: str) -> bool:
+    """However their lines end: a browser's text box has an end of its own."""
+    return _lines(text) == _lines(other)
 
 
-def _title(text: str) -> str:
-    named = " ".join(clean(text).split())
-    if not named:
-        raise UsageError("the title is empty", "write one")
-    if len(named) > MAX_TITLE:
-        raise UsageError(f"the title has {len(named)} characters; {MAX_TITLE} are the most", "shorten it")
-    return named
+def _lines(text: str) -> list[str]:
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")

@@ -43,6 +43,7 @@ nodes = Table(
     Column("error", Text, nullable=True),
     Column("trace_id", String, nullable=True, index=True),
     Column("created_us", BigInteger, nullable=False),
+    Column("edited_from", String, nullable=True),
 )
 """`seq` is the order in which they were made."""
 

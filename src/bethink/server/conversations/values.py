@@ -21,7 +21,7 @@ NodeRole = Literal["user", "assistant"]
 Status = Literal["queued", "running", "done", "failed", "stopped"]
 UNTITLED = "New conversation"
 MAX_CONTENT = 1_000_000
-"""Characters of one question; a context holds less."""
+"""Characters of one question, or of an answer that a person writes; a context holds less."""
 MAX_TITLE = 200
 
 
@@ -77,10 +77,11 @@ class FileRef:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One message. A conversation is a tree of them: a question that was edited, or another answer, is a sibling.
+    """One message. A conversation is a tree of them: a message that was edited, or another answer, is a sibling.
 
-    `thinking`, `settings`, `result` and `error` are an answer's; `result` is what `trace.result_record` says, with its
-    paths.
+    `thinking`, `settings`, `result` and `error` are an answer's that a model made; `result` is what
+    `trace.result_record` says, with its paths. `edited_from` is the model's answer beside this one whose text a person
+    changed into this one's: of such a text nothing was thought, measured or checked, so it has none of the four.
     """
 
     id: str
@@ -95,6 +96,7 @@ class Node:
     settings: TurnSettings | None = None
     result: Mapping[str, Any] | None = None
     error: Mapping[str, Any] | None = None
+    edited_from: str | None = None
 
     @property
     def is_open(self) -> bool:
@@ -134,3 +136,22 @@ class Pending:
 def clean(text: str) -> str:
     """The text as every database can hold it: PostgreSQL knows no NUL, UTF-8 no half of a surrogate pair."""
     return text.replace("\x00", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode("utf-8")
+
+
+def checked_content(text: str, what: str) -> str:
+    """What a person wrote, as it can be kept; `what` names it. Raises: UsageError."""
+    if not text.strip():
+        raise UsageError(f"there is no {what}", "write one")
+    if len(text) > MAX_CONTENT:
+        raise UsageError(f"the {what} has {len(text):,} characters; {MAX_CONTENT:,} are the most", "shorten it")
+    return clean(text)
+
+
+def checked_title(text: str) -> str:
+    """In one line. Raises: UsageError."""
+    named = " ".join(clean(text).split())
+    if not named:
+        raise UsageError("the title is empty", "write one")
+    if len(named) > MAX_TITLE:
+        raise UsageError(f"the title has {len(named)} characters; {MAX_TITLE} are the most", "shorten it")
+    return named

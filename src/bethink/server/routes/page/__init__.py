@@ -38,6 +38,7 @@ def page_routes() -> list[Route]:
         ("DELETE", one, conversations.delete_conversation),
         ("POST", one + "/ask", nodes.ask),
         ("POST", one + "/nodes/{node}/again", nodes.ask_again),
+        ("POST", one + "/nodes/{node}/edit", nodes.edit),
         ("GET", "/api/models", models.list_models),
         ("POST", "/api/models/pull", models.pull_model),
         ("DELETE", "/api/models/{name:path}", models.remove_model),

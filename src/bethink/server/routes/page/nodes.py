@@ -1,4 +1,4 @@
-"""Questions and answers of a conversation: asked, answered again, followed, hurried, stopped."""
+"""Questions and answers of a conversation: asked, answered again, edited, followed, hurried, stopped."""
 
 from __future__ import annotations
 
@@ -42,6 +42,10 @@ class AgainBody(Strict):
     thought: Annotated[str, Field(max_length=MAX_CONTENT)] | None = None
 
 
+class EditBody(Strict):
+    content: str
+
+
 async def ask(http: Http) -> Response:
     body = await body_of(http, AskBody)
     page, owner = page_of(http), person_of(http).owner
@@ -65,7 +69,7 @@ async def ask(http: Http) -> Response:
 async def ask_again(http: Http) -> Response:
     body = await body_of(http, AgainBody)
     page, owner, node_id = page_of(http), person_of(http).owner, str(http.path_params["node"])
-    before = (await asyncio.to_thread(page.conversations.find, owner, node_id)).settings
+    before = await asyncio.to_thread(page.conversations.settings_of, owner, node_id)
     settings = body.settings if before is None else before.changed_by(body.settings)
     page.detached.runs.check(settings.model or "", Record.of(http).asker)
     pending = await asyncio.to_thread(
@@ -80,6 +84,16 @@ async def ask_again(http: Http) -> Response:
     )
     page.detached.begin(pending)
     return json_response({"assistant": node_record(pending.node)}, status=202)
+
+
+async def edit(http: Http) -> Response:
+    """A person's own text in place of an answer's, beside it."""
+    body = await body_of(http, EditBody)
+    which, node_id = str(http.path_params["id"]), str(http.path_params["node"])
+    kept = await asyncio.to_thread(
+        page_of(http).conversations.edit, person_of(http).owner, which, node_id, body.content
+    )
+    return json_response({"assistant": node_record(kept)})
 
 
 async def follow(http: Http) -> Response:
