@@ -29,7 +29,7 @@ import asyncio
 lap("import bethink.model")
 from bethink.config import Settings
 from bethink.store import Store
-from bethink.engine import open_engine
+from bethink.engine.opening import open_engine
 settings = Settings.from_env()
 store = Store(settings.home)
 local = store.get(NAME)

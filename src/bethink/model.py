@@ -22,7 +22,7 @@ import psutil
 
 from bethink.completing import CompletionRun
 from bethink.config import Settings
-from bethink.engine import open_engine
+from bethink.engine.opening import open_engine
 from bethink.errors import StoreError, UsageError
 from bethink.loaded import Loaded
 from bethink.profiles import choose as choose_profile

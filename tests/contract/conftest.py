@@ -11,8 +11,8 @@ import anyio
 import pytest
 
 from bethink.config import Settings
-from bethink.engine import open_engine
 from bethink.engine.llamacpp import LlamaCppEngine, LlamaCppSettings
+from bethink.engine.opening import open_engine
 from bethink.engine.openvino.engine import OpenVinoEngine
 from bethink.engine.openvino.loading import settings_for
 from bethink.engine.openvino.reading import BLOCK_TOKENS

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from bethink.cli.options import Options
 from bethink.cli.terminal import Terminal, one_row
+from bethink.engine.openvino.process import dismiss, stand_by
 from bethink.picture.evidence import seconds
 from bethink.store.progress import PullProgress
 
@@ -29,6 +30,15 @@ def load_model(options: Options, terminal: Terminal) -> Model:
     Raises: StoreError, EngineError; UsageError and SandboxMissing, before anything is loaded.
     """
     since_s = time.monotonic()
+    if options.engine != "llamacpp":
+        stand_by()
+    try:
+        return _loaded(options, terminal, since_s)
+    finally:
+        dismiss()
+
+
+def _loaded(options: Options, terminal: Terminal, since_s: float) -> Model:
     if options.check != "auto" or options.tests is not None or options.programs:
         from bethink.thinking.checks import refuse_early
 

@@ -1,12 +1,14 @@
 """A worker process and the pipes to it: started, spoken to from any thread, never left behind.
 
 Owns the operating system's side only. Sending never blocks the caller (a writer thread does the waiting), a worker ends
-when its standard input does, and what it said on stderr is kept for its obituary.
+when its standard input does, and what it said on stderr is kept for its obituary. Who knows that a worker will be
+needed calls `stand_by` before importing the rest: its interpreter then starts beside this one.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import queue
 import signal
@@ -15,25 +17,76 @@ import sys
 import tempfile
 import threading
 import weakref
-from typing import Any
+from dataclasses import dataclass
+from typing import IO, Any
 
 from bethink.engine.openvino import wire
+
+
+@dataclass(frozen=True, slots=True)
+class _Child:
+    """A worker that was told nothing yet."""
+
+    process: subprocess.Popen[bytes]
+    stderr: IO[bytes]
+
+    @classmethod
+    def started(cls) -> _Child:
+        stderr = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the worker
+        command = [sys.executable, "-m", "bethink.engine.openvino.worker"]
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            env=child_environment(),
+            creationflags=_NEW_GROUP_ON_WINDOWS,
+            start_new_session=True,
+        )
+        return cls(process, stderr)
+
+    def end(self) -> None:
+        """At once; nothing of it is left."""
+        _end(self.process)
+        for pipe in (self.process.stdin, self.process.stdout, self.stderr):
+            if pipe is not None:
+                pipe.close()
+
+
+_spares: queue.SimpleQueue[_Child] = queue.SimpleQueue()
+
+
+def stand_by() -> None:
+    """Start the interpreter of the next worker, which imports OpenVINO while this program imports its own. Where it is
+    not installed, nothing happens."""
+    if importlib.util.find_spec("openvino_genai") is not None:
+        _spares.put(_Child.started())
+
+
+def dismiss() -> None:
+    """End whoever stands by and was not needed."""
+    with contextlib.suppress(queue.Empty):
+        while True:
+            _spares.get_nowait().end()
+
+
+def _next_child() -> _Child:
+    """Who stands by, if it still lives, else a new one."""
+    with contextlib.suppress(queue.Empty):
+        while True:
+            spare = _spares.get_nowait()
+            if spare.process.poll() is None:
+                return spare
+            spare.end()
+    return _Child.started()
 
 
 class WorkerProcess:
     """Starts `bethink.engine.openvino.worker` and tells it what to load."""
 
     def __init__(self, load: wire.Load) -> None:
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the worker
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "bethink.engine.openvino.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._stderr,
-            env=child_environment(),
-            creationflags=_NEW_GROUP_ON_WINDOWS,
-            start_new_session=True,
-        )
+        child = _next_child()
+        self._process, self._stderr = child.process, child.stderr
         self._outbox: queue.SimpleQueue[list[Any] | None] = queue.SimpleQueue()
         self._finalizer = weakref.finalize(self, _end, self._process)
         threading.Thread(target=self._write, name="bethink-openvino-writer", daemon=True).start()

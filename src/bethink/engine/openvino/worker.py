@@ -10,6 +10,7 @@ Tokens go in and out as ids; GenAI's own tokenizer is loaded because GenAI insis
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import queue
@@ -188,6 +189,8 @@ def main() -> None:
     # What native code prints goes to stderr, so that stdout carries messages alone.
     outbox = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
+    with contextlib.suppress(Exception):  # whoever starts this may not know yet what to load; what fails fails again
+        import openvino_genai  # noqa: F401 # pyright: ignore[reportUnusedImport]
     Worker(sys.stdin.buffer, outbox).serve()
     outbox.flush()
     os._exit(0)  # native destructors take long and may crash; the system frees faster
