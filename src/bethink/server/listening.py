@@ -146,7 +146,7 @@ class Server(uvicorn.Server):
     """uvicorn's, with an end in two steps and an eye on connections that dawdle."""
 
     def __init__(self, serving: Serving) -> None:
-        self.serving = serving
+        self.serving, self._has_said = serving, False
         limits = serving.limits
         super().__init__(
             uvicorn.Config(
@@ -184,8 +184,17 @@ class Server(uvicorn.Server):
         if stopping.is_forced:
             self.force_exit = self.should_exit = True
         elif stopping.is_draining:
+            self._say_once()
             self.should_exit = self._has_drained(stopping)
         return await super().on_tick(counter)
+
+    def _say_once(self) -> None:
+        """That the end has begun. Not in the signal's handler, which may have interrupted the log itself."""
+        if not self._has_said:
+            self._has_said = True
+            n = self.serving.n_running()
+            what = f"{n} request{'s' * (n != 1)} may go on for {self.serving.stopping.drain_s:g} s"
+            self.serving.on_note(f"stopping: {what}; another signal stops at once" if n else "stopping")
 
     def _has_drained(self, stopping: Stopping) -> bool:
         """Nothing runs any more; past the deadline the rest is told to end, and given a moment to say so."""
