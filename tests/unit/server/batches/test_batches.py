@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import signal
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +138,43 @@ async def test_a_server_that_ends_leaves_what_it_cut_off_to_the_next(tmp_path: P
         told = await results(served, done["output_file_id"])
     assert sorted(told) == ["0", "1", "2", "3"]
     assert {one["response"]["body"]["choices"][0]["finish_reason"] for one in told.values()} == {"stop"}
+
+
+@contextlib.contextmanager
+def files_of_at_most(n_bytes: int) -> Generator[None]:
+    """As on a disk without room: what would be longer fails, or is cut, where it is written."""
+    resource = pytest.importorskip("resource")
+    before, ignored = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
+
+
+async def test_a_disk_without_room_is_waited_for_and_spoils_no_line(tmp_path: Path) -> None:
+    async with serving(home=tmp_path) as served:
+        served.batches.patience_s = 0.05
+        batch = await create(served, [line(str(n)) for n in range(5)])
+        store = BatchStore(tmp_path / "batches")
+        output = store.result_path(store.all()[0], "output")
+        with files_of_at_most(2500):
+            while not output.exists():
+                await asyncio.sleep(0.005)
+            await asyncio.sleep(0.3)
+            full = output.read_bytes()
+            refused = await served.client.post(
+                "/v1/files", files={"file": ("in.jsonl", b"x" * 4000)}, data={"purpose": "batch"}
+            )
+        done = await ended(served, batch["id"])
+        told = await results(served, done["output_file_id"])
+    assert full.endswith(b"}\n")
+    assert 0 < full.count(b"\n") < 5
+    assert (refused.status_code, refused.json()["error"]["code"]) == (507, "disk_full")
+    assert str(tmp_path) not in refused.text
+    assert not list(tmp_path.rglob("*.part"))
+    assert (done["status"], sorted(told)) == ("completed", ["0", "1", "2", "3", "4"])
 
 
 async def test_a_cancelled_batch_keeps_what_was_answered(tmp_path: Path) -> None:
