@@ -1,8 +1,8 @@
 """`Batches`: takes batches in turn and asks their requests inside the server, at low priority.
 
 What always holds: each request of a batch gets exactly one line, in the output or among the errors, however often the
-server is killed or stopped; a limit that says "later", or a disk without room, is waited for and is no error; a batch that is cancelled, or
-whose time is over, ends with the lines it has, and an error line for each of the others.
+server is killed or stopped; a limit that says "later", or a disk without room, is waited for and is no error; a batch
+that is cancelled, or whose time is over, ends with the lines it has, and an error line for each of the others.
 """
 
 from __future__ import annotations
