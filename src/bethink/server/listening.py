@@ -68,7 +68,7 @@ class Serving:
 def serve(serving: Serving) -> None:
     """Serve until a signal; returns when the last request has ended, or was cut off by a second signal."""
     raise_open_files()
-    with _notes(serving.on_note):
+    with _notes(serving):
         Server(serving).run(sockets=list(serving.sockets))
 
 
@@ -182,6 +182,8 @@ class Server(uvicorn.Server):
                     connection.look(now)
         stopping = self.serving.stopping
         if stopping.is_forced:
+            n = self.serving.n_running()
+            self.serving.on_note(f"stopping at once: {n} request{'s are' if n != 1 else ' is'} cut off")
             self.force_exit = self.should_exit = True
         elif stopping.is_draining:
             self._say_once()
@@ -278,12 +280,14 @@ def _protocol(limits: Limits) -> type[Connection]:
 
 
 @contextlib.contextmanager
-def _notes(on_note: Callable[[str], None]) -> Generator[None]:
-    """What uvicorn logs as a warning or worse, in our log. What a client sent wrongly is no news."""
+def _notes(serving: Serving) -> Generator[None]:
+    """What uvicorn logs as an error, in our log. What a client sent wrongly is no news, nor is what breaks off when
+    the server was told to stop at once."""
 
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            on_note(record.getMessage())
+            if not serving.stopping.is_forced:
+                serving.on_note(record.getMessage())
 
     logger = logging.getLogger("uvicorn.error")
     handler, level = Handler(logging.ERROR), logger.level

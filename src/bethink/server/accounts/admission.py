@@ -230,7 +230,7 @@ class Admission:
             yield from self._monthly(holder, limits.tokens_per_month, meter, estimated)
         if limits.concurrency is not None and meter.n_running >= limits.concurrency:
             yield TooManyAtOnce(
-                f"{meter.n_running} requests of {label} are under way, which is its limit",
+                f"{label} has {meter.n_running} under way, which is its limit",
                 f"wait until one has ended; the limit is {limits.concurrency} at once for {label}",
                 retry_after_s=UNKNOWN_WAIT_S,
             )
