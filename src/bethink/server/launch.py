@@ -28,7 +28,7 @@ from bethink.server.running.admission import Admission
 from bethink.server.running.cards import Card
 from bethink.server.running.pool import Pool
 from bethink.server.running.service import Service
-from bethink.server.watching.logs import Log, LogFormat
+from bethink.server.watching.logs import Log, LogFormat, all_in
 from bethink.server.watching.metrics import Metrics
 from bethink.server.watching.spans import open_spans
 
@@ -182,7 +182,8 @@ def _bound(choices: Choices) -> Generator[Sequence[socket.socket]]:
 def _log(choices: Choices) -> Generator[Log]:
     log = Log(sys.stderr, choices.log_format, choices.shows_values)
     try:
-        yield log
+        with all_in(log):
+            yield log
     finally:
         log.close()
 

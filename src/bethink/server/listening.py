@@ -68,7 +68,7 @@ class Serving:
 def serve(serving: Serving) -> None:
     """Serve until a signal; returns when the last request has ended, or was cut off by a second signal."""
     raise_open_files()
-    with _notes(serving.on_note):
+    with _notes(serving):
         Server(serving).run(sockets=list(serving.sockets))
 
 
@@ -146,7 +146,7 @@ class Server(uvicorn.Server):
     """uvicorn's, with an end in two steps and an eye on connections that dawdle."""
 
     def __init__(self, serving: Serving) -> None:
-        self.serving = serving
+        self.serving, self._has_said = serving, False
         limits = serving.limits
         super().__init__(
             uvicorn.Config(
@@ -182,10 +182,21 @@ class Server(uvicorn.Server):
                     connection.look(now)
         stopping = self.serving.stopping
         if stopping.is_forced:
+            n = self.serving.n_running()
+            self.serving.on_note(f"stopping at once: {n} request{'s are' if n != 1 else ' is'} cut off")
             self.force_exit = self.should_exit = True
         elif stopping.is_draining:
+            self._say_once()
             self.should_exit = self._has_drained(stopping)
         return await super().on_tick(counter)
+
+    def _say_once(self) -> None:
+        """That the end has begun. Not in the signal's handler, which may have interrupted the log itself."""
+        if not self._has_said:
+            self._has_said = True
+            n = self.serving.n_running()
+            what = f"{n} request{'s' * (n != 1)} may go on for {self.serving.stopping.drain_s:g} s"
+            self.serving.on_note(f"stopping: {what}; another signal stops at once" if n else "stopping")
 
     def _has_drained(self, stopping: Stopping) -> bool:
         """Nothing runs any more; past the deadline the rest is told to end, and given a moment to say so."""
@@ -269,12 +280,14 @@ def _protocol(limits: Limits) -> type[Connection]:
 
 
 @contextlib.contextmanager
-def _notes(on_note: Callable[[str], None]) -> Generator[None]:
-    """What uvicorn logs as a warning or worse, in our log. What a client sent wrongly is no news."""
+def _notes(serving: Serving) -> Generator[None]:
+    """What uvicorn logs as an error, in our log. What a client sent wrongly is no news, nor is what breaks off when
+    the server was told to stop at once."""
 
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            on_note(record.getMessage())
+            if not serving.stopping.is_forced:
+                serving.on_note(record.getMessage())
 
     logger = logging.getLogger("uvicorn.error")
     handler, level = Handler(logging.ERROR), logger.level

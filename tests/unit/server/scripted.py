@@ -84,11 +84,12 @@ async def in_process(made: Rig, around: Surroundings | None = None) -> AsyncGene
 
 @dataclass(slots=True)
 class Listening:
-    """A server on a socket; `stop` as a signal would."""
+    """A server on a socket, and what it noted."""
 
     port: int
     server: Server
     task: asyncio.Task[None]
+    notes: list[str]
 
     @property
     def url(self) -> str:
@@ -103,7 +104,7 @@ async def on_a_socket(
     made: Rig, around: Surroundings | None = None, *, trusts_proxy: bool = False
 ) -> AsyncGenerator[Listening]:
     sockets = bind("127.0.0.1", 0)
-    service, started = made.service, asyncio.Event()
+    service, started, notes = made.service, asyncio.Event(), list[str]()
     server = Server(
         Serving(
             made.app(around),
@@ -114,12 +115,13 @@ async def on_a_socket(
             n_running=lambda: service.n_running,
             stop_all=service.running.stop_all,
             on_started=started.set,
+            on_note=notes.append,
         )
     )
     task = asyncio.create_task(server.serve(sockets))
     await started.wait()
     try:
-        yield Listening(sockets[0].getsockname()[1], server, task)
+        yield Listening(sockets[0].getsockname()[1], server, task, notes)
     finally:
         service.stopping.is_draining = service.stopping.is_forced = True
         await task

@@ -1,4 +1,4 @@
-"""A server of its own process, for tests that kill it: `python serving_process.py HOME PORT`."""
+"""A server of its own process, for tests that kill it: `python serving_process.py HOME PORT SECONDS_A_TOKEN`."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from tests.unit.server.scripted import NAME, scripted_model
 
 
 def main() -> None:
-    home, port = Path(sys.argv[1]), int(sys.argv[2])
+    home, port, delay_s = Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
     models = Models(
         names=(NAME,),
-        load=lambda _: scripted_model(token_delay_s=0.001),
+        load=lambda _: scripted_model(token_delay_s=delay_s),
         known=lambda: (NAME,),
-        prepare=lambda: {NAME: scripted_model(token_delay_s=0.001)},
+        prepare=lambda: {NAME: scripted_model(token_delay_s=delay_s)},
     )
-    launch(Choices(port=port), models, Settings(home), lambda opened: print(opened.url, flush=True))
+    ended_well = launch(Choices(port=port), models, Settings(home), lambda opened: print(opened.url, flush=True))
+    sys.exit(0 if ended_well else 130)
 
 
 if __name__ == "__main__":

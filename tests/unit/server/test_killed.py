@@ -23,11 +23,11 @@ ROOT = Path(__file__).parents[3]
 
 
 @contextmanager
-def serving(home: Path) -> Generator[tuple[subprocess.Popen[str], str]]:
+def serving(home: Path, token_delay_s: float = 0.001) -> Generator[tuple[subprocess.Popen[str], str]]:
     """A server process and its URL."""
     path = os.pathsep.join([str(ROOT), *filter(None, sys.path)])
     process = subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("serving_process.py")), str(home), "0"],
+        [sys.executable, str(Path(__file__).with_name("serving_process.py")), str(home), "0", str(token_delay_s)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -83,3 +83,21 @@ async def test_a_signal_ends_the_process_well(tmp_path: Path) -> None:
     assert "6 * 7" not in log
     assert THOUGHT not in log
     assert "Traceback" not in log
+
+
+async def test_a_second_signal_ends_the_process_at_once_and_is_no_fault(tmp_path: Path) -> None:
+    with serving(tmp_path, token_delay_s=1.0) as (process, url):
+        async with httpx.AsyncClient() as client:
+            asking = asyncio.create_task(client.post(f"{url}/v1/chat/completions", json=asked()))
+            await asyncio.sleep(0.5)
+            process.send_signal(signal.SIGTERM)
+            await asyncio.sleep(0.5)
+            process.send_signal(signal.SIGTERM)
+            assert await asyncio.to_thread(process.wait, 10) == 130
+            await asyncio.wait({asking})
+        assert process.stderr is not None
+        log = process.stderr.read()
+    assert "1 request may go on for 30 s" in log
+    assert "stopping at once: 1 request is cut off" in log
+    assert "Traceback" not in log
+    assert "Exception" not in log

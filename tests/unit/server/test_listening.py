@@ -157,6 +157,27 @@ async def test_what_a_client_stopped_does_not_say_that_the_server_did() -> None:
     assert "server_stopping" not in text
 
 
+async def test_who_waits_or_still_sends_when_the_server_ends_is_told_so() -> None:
+    made = rig(endless, token_delay_s=0.01, drain_s=0.3, parallel=1)
+    async with on_a_socket(made) as listening, httpx.AsyncClient(base_url=listening.url) as client:
+        reader, writer = await listening.connect()
+        writer.write(request(asked())[:-3])
+        asking = [asyncio.create_task(client.post(ASK, json=asked(stream=n == 1))) for n in range(3)]
+        while made.service.n_running < 3:
+            await asyncio.sleep(0.01)
+        listening.server.handle_exit(15, None)
+        ran, *waited = [await one for one in asking]
+        answer = await read_all(reader)
+        writer.close()
+    assert ran.json()["choices"][0]["finish_reason"] == "length"
+    assert [one.status_code for one in waited] == [503, 503]
+    assert all("stopping" in one.text and "retry-after" in one.headers for one in waited)
+    assert answer.startswith(b"HTTP/1.1 503")
+    assert b'"code":"stopping"' in answer
+    assert made.faults == []
+    assert listening.notes == ["stopping: 3 requests may go on for 0.3 s; another signal stops at once"]
+
+
 async def test_a_second_signal_stops_at_once() -> None:
     made = rig(endless, token_delay_s=0.01, drain_s=60)
     async with on_a_socket(made) as listening, httpx.AsyncClient(base_url=listening.url) as client:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -15,7 +16,7 @@ from bethink.server.accounts import Accounts
 from bethink.server.app import Surroundings
 from bethink.server.door.keys import Keys
 from bethink.server.record import Record
-from bethink.server.watching.logs import Log
+from bethink.server.watching.logs import Log, all_in
 from bethink.server.watching.spans import attributes, open_spans
 from bethink.types import Usage
 from tests.unit.server.scripted import THOUGHT, asked, in_process, rig
@@ -89,6 +90,26 @@ def test_a_fault_says_where_it_was_and_what_it_said_only_on_wish() -> None:
     assert "plan" not in told(shows_values=False)
     assert "test_logs.py" in told(shows_values=False)
     assert "plan" in told(shows_values=True)
+
+
+def test_what_others_say_is_a_line_of_the_log_and_no_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    written = StringIO()
+    log = Log(written, "json")
+    with all_in(log):
+        logging.getLogger("some.library").warning("the collector\nis away for %d s", 5)
+        logging.getLogger("some.library").info("nothing that matters")
+        try:
+            raise ValueError("a secret prompt")
+        except ValueError:
+            logging.getLogger("bethink").exception("the answer %s failed", "a1")
+    logging.getLogger("some.library").warning("after it")
+    log.close()
+    first, second = [json.loads(line) for line in written.getvalue().splitlines()]
+    assert (first["message"], first["level"]) == ("the collector\nis away for 5 s", "warning")
+    assert (second["message"], second["type"], second["logger"]) == ("the answer a1 failed", "ValueError", "bethink")
+    assert "test_logs.py" in second["at"][-1]
+    assert "secret" not in written.getvalue()
+    assert "is away" not in capsys.readouterr().err
 
 
 def test_nobody_waits_for_a_disk_that_hangs() -> None:

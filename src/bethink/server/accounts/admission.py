@@ -229,8 +229,9 @@ class Admission:
         if limits.tokens_per_month is not None:
             yield from self._monthly(holder, limits.tokens_per_month, meter, estimated)
         if limits.concurrency is not None and meter.n_running >= limits.concurrency:
+            what, verb = ("request", "is") if meter.n_running == 1 else ("requests", "are")
             yield TooManyAtOnce(
-                f"{meter.n_running} requests of {label} are under way, which is its limit",
+                f"{meter.n_running} {what} of {label} {verb} under way, which is its limit",
                 f"wait until one has ended; the limit is {limits.concurrency} at once for {label}",
                 retry_after_s=UNKNOWN_WAIT_S,
             )

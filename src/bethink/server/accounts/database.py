@@ -58,9 +58,8 @@ def database_errors(what: str) -> Generator[None]:
         yield
     except DBAPIError as error:
         reason = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
-        raise AccountsError(
-            f"{what}: {reason}", "is it there, is it running, and may this user write to it?"
-        ) from error
+        hint = "is it there, is it running, has its disk room, and may this user write to it?"
+        raise AccountsError(f"{what}: {reason}", hint) from error
 
 
 def name_of(engine: Engine) -> str:

@@ -64,7 +64,7 @@ class Journal:
             except OSError as error:
                 raise AccountsError(
                     f"the usage cannot be written down: {error.strerror or error}",
-                    f"is there room for {self.folder}, and may this user write to it?",
+                    "is there room in bethink's home, and may its user write there?",
                 ) from error
             segment.n_waiting += 1
             return segment

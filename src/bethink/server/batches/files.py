@@ -20,7 +20,7 @@ from typing import Any
 import pydantic_core
 from pydantic import TypeAdapter, ValidationError
 
-from bethink.errors import UsageError
+from bethink.errors import DiskFull, UsageError
 from bethink.server.record import new_id
 
 MOST = 10_000
@@ -62,12 +62,16 @@ class Files:
     now: Callable[[], float] = time.time
 
     def put(self, owner: str, filename: str, purpose: str, data: bytes) -> StoredFile:
-        """Raises: TooManyFiles."""
+        """Raises: TooManyFiles, DiskFull."""
         if len(self.list(owner)) >= self.most:
             raise TooManyFiles(f"there are {self.most} files already", "delete some: DELETE /v1/files/{id}")
         stored = StoredFile(new_id("file-"), owner, filename[:255], purpose, len(data), int(self.now()))
         write(self.data_path(stored.id), data)
-        write(self._path(stored.id), _STORED.dump_json(stored))
+        try:
+            write(self._path(stored.id), _STORED.dump_json(stored))
+        except DiskFull:
+            self.data_path(stored.id).unlink(missing_ok=True)
+            raise
         return stored
 
     def get(self, file_id: str, owner: str) -> StoredFile:
@@ -112,11 +116,45 @@ class Files:
 
 
 def write(path: Path, data: bytes) -> None:
-    """Whole or not at all, also when the machine is killed."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    """Whole or not at all, also when the machine is killed.
+
+    Raises: DiskFull.
+    """
     partial = path.with_name(f".{path.name}-{new_id('')}.part")
-    partial.write_bytes(data)
-    partial.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        partial.write_bytes(data)
+        partial.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise not_kept(error) from error
+
+
+def append(path: Path, data: bytes) -> None:
+    """All of it or nothing: what a full disk cut would spoil the next line.
+
+    Raises: DiskFull.
+    """
+    try:
+        with path.open("ab", buffering=0) as file:
+            before, rest = file.tell(), data
+            try:
+                while rest:
+                    rest = rest[file.write(rest) :]
+            except OSError:
+                file.truncate(before)
+                raise
+    except OSError as error:
+        raise not_kept(error) from error
+
+
+def not_kept(error: OSError) -> DiskFull:
+    """Without the path: a client may read it."""
+    return DiskFull(
+        f"the file cannot be written: {error.strerror or type(error).__name__}",
+        "is there room in bethink's home, and may its user write there?",
+    )
 
 
 def as_line(value: object) -> bytes:

@@ -1,19 +1,20 @@
 """`Batches`: takes batches in turn and asks their requests inside the server, at low priority.
 
 What always holds: each request of a batch gets exactly one line, in the output or among the errors, however often the
-server is killed or stopped; a limit that says "later" is waited for and is no error; a batch that is cancelled, or
-whose time is over, ends with the lines it has, and an error line for each of the others.
+server is killed or stopped; a limit that says "later", or a disk without room, is waited for and is no error; a batch
+that is cancelled, or whose time is over, ends with the lines it has, and an error line for each of the others.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
-from bethink.errors import BethinkError, Delayed
+from bethink.errors import AccountsError, BethinkError, Delayed, DiskFull
 from bethink.server.accounts import Principal
 from bethink.server.asking.asks import MAY_WRITE, OWNER, BadField, Dialect, Envelope
 from bethink.server.batches.files import Files, NoSuchFile
@@ -27,16 +28,18 @@ from bethink.server.running.service import Draining, Service
 AT_ONCE = 16
 """Requests of a batch that are in the queue together; how many run is the engine's own affair."""
 MOST_WAIT_S = 30.0
+Written = TypeVar("Written")
 
 
 @dataclass(slots=True)
 class Batches:
-    """`dialects` by path."""
+    """`dialects` by path. `patience_s` goes by before a disk without room, or a ledger that is away, is tried again."""
 
     service: Service
     files: Files
     store: BatchStore
     dialects: Mapping[str, Dialect]
+    patience_s: float = 5.0
     _waiting: asyncio.Queue[str] = field(default_factory=asyncio.Queue[str])
     _running: dict[str, asyncio.Task[None]] = field(default_factory=dict[str, asyncio.Task[None]])
     _task: asyncio.Task[None] | None = None
@@ -85,10 +88,10 @@ class Batches:
             if isinstance(failure, Exception):
                 told = self.service.fault(failure, Record(path=batch.endpoint))
                 batch.errors = [{"line": None, "code": told.code, "message": str(told), "param": None}]
-                self.store.save(batch, "failed")
+                await self._written(lambda batch=batch: self.store.save(batch, "failed"))
 
     async def _carry_out(self, batch: Batch) -> None:
-        lines = self._lines(batch)
+        lines = await self._lines(batch)
         if lines is None:
             return
         done = set(self.store.results(batch, "output"))
@@ -97,22 +100,22 @@ class Batches:
         left = [line for line in lines if line.custom_id not in done | failed]
         try:
             if not self._is_cancelled(batch):
-                self.store.save(batch, "in_progress")
+                await self._written(lambda: self.store.save(batch, "in_progress"))
                 async with asyncio.timeout(max(0.0, batch.expires_at - self.store.now())):
                     await self._ask_all(batch, left)
-                self._finish(batch, [], "completed")
+                await self._finish(batch, [], "completed")
         except TimeoutError:
-            self._finish(batch, left, "expired")
+            await self._finish(batch, left, "expired")
         except asyncio.CancelledError:
             if not self._is_cancelled(batch):
                 raise  # the server stops; the next one goes on
         if self._is_cancelled(batch):
-            self._finish(batch, left, "cancelled")
+            await self._finish(batch, left, "cancelled")
 
     def _is_cancelled(self, batch: Batch) -> bool:
         return self.store.get(batch.id, batch.owner).status == "cancelling"
 
-    def _lines(self, batch: Batch) -> Sequence[Line] | None:
+    async def _lines(self, batch: Batch) -> Sequence[Line] | None:
         """None: the batch failed before it began."""
         try:
             lines, wrong = read_lines(self.files.content(batch.input_file_id, batch.owner), batch.endpoint)
@@ -122,7 +125,7 @@ class Batches:
             if not wrong:
                 return lines
             batch.errors = [one.shown() for one in wrong]
-        self.store.save(batch, "failed")
+        await self._written(lambda: self.store.save(batch, "failed"))
         return None
 
     async def _ask_all(self, batch: Batch, left: Sequence[Line]) -> None:
@@ -150,11 +153,11 @@ class Batches:
             "response": {"status_code": status, "request_id": record.id, "body": said},
             "error": None,
         }
-        self.store.add_result(batch, result, is_error=bool(error_line))
+        await self._written(lambda: self.store.add_result(batch, result, is_error=bool(error_line)))
         batch.n_failed += bool(error_line)
         batch.n_completed += not error_line
         if not self._is_cancelled(batch):
-            self.store.save(batch)
+            await self._written(lambda: self.store.save(batch))
 
     async def _ask(self, batch: Batch, line: Line, dialect: Dialect, record: Record) -> Mapping[str, Any]:
         """Raises: BethinkError: it will not be otherwise later."""
@@ -175,6 +178,16 @@ class Batches:
                 await asyncio.Event().wait()  # until the server has stopped: the next one asks again
             except (Delayed, ModelBroken) as error:
                 await asyncio.sleep(min(error.retry_after_s, MOST_WAIT_S))
+            except AccountsError:  # nobody can count it now
+                await asyncio.sleep(self.patience_s)
+
+    async def _written(self, write: Callable[[], Written]) -> Written:
+        """What is to be on the disk is kept until there is room for it."""
+        while True:
+            try:
+                return write()
+            except DiskFull:
+                await asyncio.sleep(self.patience_s)
 
     def _principal(self, batch: Batch) -> Principal:
         """As the key is now: one that was revoked asks nothing more."""
@@ -183,7 +196,7 @@ class Batches:
             return admission.local()
         return admission.accounts.principal(batch.key_id)
 
-    def _finish(self, batch: Batch, left: Sequence[Line], status: Any) -> None:
+    async def _finish(self, batch: Batch, left: Sequence[Line], status: Any) -> None:
         """`left` get an error line where they have none yet."""
         done = {*self.store.results(batch, "output"), *self.store.results(batch, "error")}
         batch.moments |= self.store.get(batch.id, batch.owner).moments
@@ -191,13 +204,15 @@ class Batches:
             if line.custom_id not in done:
                 why = {"code": f"batch_{status}", "message": f"the batch was {status} before this request was answered"}
                 missed = {"id": new_id("batch_req_"), "custom_id": line.custom_id, "response": None, "error": why}
-                self.store.add_result(batch, missed, is_error=True)
+                await self._written(lambda missed=missed: self.store.add_result(batch, missed, is_error=True))
                 batch.n_failed += 1
         if status == "completed":
-            self.store.save(batch, "finalizing")
+            await self._written(lambda: self.store.save(batch, "finalizing"))
         for kind in ("output", "error"):
             path = self.store.result_path(batch, kind)
             if path.exists():
-                stored = self.files.put(batch.owner, f"{batch.id}_{kind}.jsonl", "batch_output", path.read_bytes())
+                name, data = f"{batch.id}_{kind}.jsonl", path.read_bytes()
+                put = partial(self.files.put, batch.owner, name, "batch_output", data)
+                stored = await self._written(put)
                 setattr(batch, f"{kind}_file_id", stored.id)
-        self.store.save(batch, status)
+        await self._written(lambda: self.store.save(batch, status))

@@ -21,7 +21,7 @@ import pydantic_core
 from pydantic import TypeAdapter, ValidationError
 
 from bethink.errors import UsageError
-from bethink.server.batches.files import as_line, write
+from bethink.server.batches.files import append, as_line, write
 
 Status = Literal["validating", "failed", "in_progress", "finalizing", "completed", "expired", "cancelling", "cancelled"]
 OVER: frozenset[Status] = frozenset({"failed", "completed", "expired", "cancelled"})
@@ -84,7 +84,10 @@ class BatchStore:
     now: Callable[[], float] = time.time
 
     def save(self, batch: Batch, status: Status | None = None) -> None:
-        """`status` is a new one, of which the moment is kept."""
+        """`status` is a new one, of which the moment is kept.
+
+        Raises: DiskFull.
+        """
         if status is not None and status != batch.status:
             batch.status = status
             batch.moments[status] = int(self.now())
@@ -103,9 +106,8 @@ class BatchStore:
         return sorted(found, key=lambda batch: (batch.created_at, batch.id), reverse=True)
 
     def add_result(self, batch: Batch, line: Mapping[str, Any], *, is_error: bool) -> None:
-        path = self.result_path(batch, "error" if is_error else "output")
-        with path.open("ab") as file:
-            file.write(as_line(line))
+        """Raises: DiskFull."""
+        append(self.result_path(batch, "error" if is_error else "output"), as_line(line))
 
     def results(self, batch: Batch, kind: Literal["output", "error"]) -> Iterator[str]:
         """The `custom_id` of every whole line; half a line, which a kill left, is cut off."""

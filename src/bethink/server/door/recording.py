@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bethink.server.door.guard import ErrorBody, send_json
 from bethink.server.record import Record
-from bethink.server.running.service import Service
+from bethink.server.running.service import Service, error_headers, stopping_error
 
 
 @dataclass(slots=True)
@@ -37,6 +37,10 @@ class Recorder:
         recorded = self._recorded(record, send)
         try:
             await self.app(scope, receive, recorded)
+        except asyncio.CancelledError:
+            if record.status or not self.service.stopping.is_draining:
+                raise
+            await self._too_late(scope, record, recorded)
         except Exception as error:  # noqa: BLE001 - the one boundary: nothing may leave as a bare traceback
             await self._fail(scope, record, recorded, error)
         finally:
@@ -61,6 +65,13 @@ class Recorder:
             await send_json(send, self.error_body(scope["path"], told), status=500)
         else:
             raise error  # half an answer was sent: the connection is cut, so that it does not look whole
+
+    async def _too_late(self, scope: Scope, record: Record, send: Send) -> None:
+        """The server ends while this request still arrives: it is told so, as any other that comes too late."""
+        told = stopping_error()
+        record.error = told.code
+        body = self.error_body(scope["path"], told)
+        await send_json(send, body, status=told.http_status, headers=error_headers(told))
 
     async def _over(self, record: Record) -> None:
         if record.task is not None and not record.task.done():

@@ -104,7 +104,7 @@ class Service:
         Raises: UnknownModel, ModelNotAllowed, ScopeMissing, Draining; BadField: it would run what the client wrote.
         """
         if self.stopping.is_draining:
-            raise Draining("this server is stopping", "ask again in a moment", retry_after_s=DRAIN_RETRY_S)
+            raise stopping_error()
         who = record.asker
         who.require("batches" if is_low else "inference")
         if isinstance(ask.request, Request):
@@ -128,16 +128,21 @@ class Service:
     async def results(self, ask: Ask, principal: Principal, record: Record, *, is_low: bool = True) -> list[Result]:
         """Ask from inside the server (a batch): limits, turns and the ledger as for everybody.
 
-        Raises: BethinkError.
+        Raises: BethinkError; Draining: also where the end of this server cut it off.
         """
         record.principal = principal
         answering = self.begin(ask, record, is_low=is_low)
         task = self.start(answering, lambda _choice, _part: None)
         try:
-            return await asyncio.shield(task)
+            told = await asyncio.shield(task)
         except asyncio.CancelledError:
-            answering.stop()
-            raise
+            if not task.cancelled():  # it is we who are cancelled
+                answering.stop()
+                raise
+            raise _never_ran(answering) from None
+        if any(result.finish_reason == "server_stopping" for result in told):
+            raise stopping_error()
+        return told
 
     @contextlib.asynccontextmanager
     async def started(self, answering: Answering, request_of: Callable[[Model], Request]) -> AsyncGenerator[Run]:
@@ -199,7 +204,7 @@ class Service:
                 if not task.cancelled():  # it is we who are cancelled
                     answering.stop()
                     raise
-                raise ClientGone("the request was stopped before its turn came") from None
+                raise _never_ran(answering) from None
         return json_response(teller.whole(results))
 
     async def _stream(self, answering: Answering, dialect: Dialect, teller: Teller) -> Response:
@@ -212,7 +217,7 @@ class Service:
                 outbox.put(piece)
 
         task = self.start(answering, self._telling(answering, teller, outbox), end)
-        task.add_done_callback(lambda done: outbox.end(self._failure(done, answering.record)))
+        task.add_done_callback(lambda done: outbox.end(self._failure(done, answering)))
         try:
             first = await outbox.take(QUIET_S)
         except asyncio.CancelledError:
@@ -236,17 +241,27 @@ class Service:
 
         return tell
 
-    def _failure(self, done: asyncio.Task[Any], record: Record) -> BethinkError | None:
+    def _failure(self, done: asyncio.Task[Any], answering: Answering) -> BethinkError | None:
         """How a request that has ended has failed."""
         if done.cancelled():
-            return ClientGone("the request was stopped before its turn came")
+            return _never_ran(answering)
         error = done.exception()
-        return error if error is None or isinstance(error, BethinkError) else self.fault(error, record)
+        return error if error is None or isinstance(error, BethinkError) else self.fault(error, answering.record)
 
     def fault(self, error: BaseException, record: Record) -> InternalError:
         self.on_fault(error, record)
         record.error = InternalError.code
         return InternalError(f"this server failed at the request {record.id}", "its log says where")
+
+
+def stopping_error() -> Draining:
+    """What whoever comes too late is told."""
+    return Draining("this server is stopping", "ask again in a moment", retry_after_s=DRAIN_RETRY_S)
+
+
+def _never_ran(answering: Answering) -> BethinkError:
+    """Why a request left the queue without its turn."""
+    return stopping_error() if answering.is_cut_off else ClientGone("the request was stopped before its turn came")
 
 
 class Stream(Response):

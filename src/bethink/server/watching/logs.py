@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import queue
 import threading
 import traceback
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, TextIO
@@ -44,10 +45,19 @@ class Log:
 
     def fault(self, error: BaseException, record: Record) -> None:
         """An exception that nobody expected: where it was raised, and only on wish what it says."""
+        self.line("fault", {"id": record.id, **self._of(error)})
+
+    def _of(self, error: BaseException) -> dict[str, object]:
         frames = traceback.extract_tb(error.__traceback__)
         where = [f"{frame.filename.rpartition('/site-packages/')[2]}:{frame.lineno} {frame.name}" for frame in frames]
         said = {"says": str(error)} if self.shows_values else {}
-        self.line("fault", {"id": record.id, "type": type(error).__name__, **said, "at": where[-12:]})
+        return {"type": type(error).__name__, **said, "at": where[-12:]}
+
+    def heard(self, record: logging.LogRecord) -> None:
+        """What any part of this process said to Python's own logging."""
+        error = record.exc_info[1] if record.exc_info else None
+        more = {} if error is None else self._of(error)
+        self.note(record.getMessage(), level=record.levelname.lower(), logger=record.name, **more)
 
     def line(self, event: str, values: Mapping[str, object]) -> None:
         now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -75,6 +85,25 @@ class Log:
                 self.out.write(text + (f"\n{dropped} lines of the log were dropped" if dropped else "") + "\n")
                 if self._queue.empty():
                     self.out.flush()
+
+
+@contextlib.contextmanager
+def all_in(log: Log) -> Generator[None]:
+    """Warnings and worse of everything in this process are lines of `log`, in its form, and nothing else on stderr."""
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            try:
+                log.heard(record)
+            except (TypeError, ValueError):  # a message that does not fit its values: whoever logs it goes on
+                self.handleError(record)
+
+    handler = Handler(logging.WARNING)
+    logging.getLogger().addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(handler)
 
 
 def request_fields(record: Record) -> dict[str, object]:

@@ -68,6 +68,13 @@ async def test_concurrency(accounts: Accounts) -> None:
     first.release()
     first.release()
     await accounts.admit(principal, "m", 1)
+
+
+async def test_one_at_once_is_said_in_the_singular(accounts: Accounts) -> None:
+    principal = ask_with(accounts, Limits(concurrency=1))
+    await accounts.admit(principal, "m", 1)
+    with pytest.raises(TooManyAtOnce, match=r"^1 request of the key 'ci' is under way, which is its limit"):
+        await accounts.admit(principal, "m", 1)
     with pytest.raises(TooManyAtOnce):
         await accounts.admit(principal, "m", 1)
 

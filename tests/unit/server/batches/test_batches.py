@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import signal
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +119,64 @@ async def test_a_batch_is_finished_by_the_next_server_and_asks_nothing_twice(tmp
     assert done["request_counts"] == {"total": 6, "completed": 6, "failed": 0}
 
 
+async def test_a_server_that_ends_leaves_what_it_cut_off_to_the_next(tmp_path: Path) -> None:
+    """The time to drain is over: one line runs, the others wait for their turn."""
+    lines = [line(str(n), thinking_budget=0, max_tokens=20_000) for n in range(4)]
+    async with serving(lambda _: Line("On and on", loop="."), home=tmp_path, token_delay_s=0.001) as served:
+        served.service.admission.parallel = 1
+        batch = await create(served, lines)
+        while not served.engine.starts:
+            await asyncio.sleep(0.005)
+        served.service.stopping.next()
+        while served.service.n_running:
+            served.service.running.stop_all()
+            await asyncio.sleep(0.005)
+    left = BatchStore(tmp_path / "batches").all()[0]
+    assert (left.status, left.n_completed, left.n_failed) == ("in_progress", 0, 0)
+    async with serving(home=tmp_path) as served:
+        done = await ended(served, batch["id"])
+        told = await results(served, done["output_file_id"])
+    assert sorted(told) == ["0", "1", "2", "3"]
+    assert {one["response"]["body"]["choices"][0]["finish_reason"] for one in told.values()} == {"stop"}
+
+
+@contextlib.contextmanager
+def files_of_at_most(n_bytes: int) -> Generator[None]:
+    """As on a disk without room: what would be longer fails, or is cut, where it is written."""
+    resource = pytest.importorskip("resource")
+    before, ignored = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
+
+
+async def test_a_disk_without_room_is_waited_for_and_spoils_no_line(tmp_path: Path) -> None:
+    async with serving(home=tmp_path) as served:
+        served.batches.patience_s = 0.05
+        batch = await create(served, [line(str(n)) for n in range(5)])
+        store = BatchStore(tmp_path / "batches")
+        output = store.result_path(store.all()[0], "output")
+        with files_of_at_most(2500):
+            while not output.exists():
+                await asyncio.sleep(0.005)
+            await asyncio.sleep(0.3)
+            full = output.read_bytes()
+            refused = await served.client.post(
+                "/v1/files", files={"file": ("in.jsonl", b"x" * 4000)}, data={"purpose": "batch"}
+            )
+        done = await ended(served, batch["id"])
+        told = await results(served, done["output_file_id"])
+    assert full.endswith(b"}\n")
+    assert 0 < full.count(b"\n") < 5
+    assert (refused.status_code, refused.json()["error"]["code"]) == (507, "disk_full")
+    assert str(tmp_path) not in refused.text
+    assert not list(tmp_path.rglob("*.part"))
+    assert (done["status"], sorted(told)) == ("completed", ["0", "1", "2", "3", "4"])
+
+
 async def test_a_cancelled_batch_keeps_what_was_answered(tmp_path: Path) -> None:
     def script(context: Context) -> Line:
         return Line(ANSWER, loop="." if "slow" in context.text else "")
@@ -130,7 +191,9 @@ async def test_a_cancelled_batch_keeps_what_was_answered(tmp_path: Path) -> None
         done = await ended(served, batch["id"])
         output, errors = await results(served, done["output_file_id"]), await results(served, done["error_file_id"])
         again = await served.post(f"/v1/batches/{batch['id']}/cancel", {}, status=400)
-        assert served.service.n_running == 0
+        async with asyncio.timeout(5):
+            while served.service.n_running:  # it is settled a moment after its batch has ended
+                await asyncio.sleep(0.005)
     assert (done["status"], list(output), list(errors)) == ("cancelled", ["quick"], ["slow"])
     assert errors["slow"]["error"]["code"] == "batch_cancelled"
     assert "cancelled already" in again["error"]["message"]
