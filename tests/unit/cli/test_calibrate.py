@@ -197,7 +197,7 @@ def test_the_time_that_is_given_is_kept(
     began = time.monotonic()
     assert main(["calibrate", "--minutes", "0.05", "--paths", "2"]) == 2
     assert time.monotonic() - began < 30
-    assert "too few to choose by" in capsys.readouterr().err
+    assert "too few questions to choose by" in capsys.readouterr().err
 
 
 def test_an_engine_that_dies_costs_nothing_that_was_measured(
