@@ -321,7 +321,7 @@ def test_ctrl_c_before_anything_was_measured_says_so(
 
     plays_here(at_once)
     assert calibrated(questions) == 130
-    assert "0 questions are too few" in capsys.readouterr().err
+    assert "too few questions to choose by: 0 of the 30" in capsys.readouterr().err
     assert read(folder) is None
 
 
