@@ -17,7 +17,7 @@ import click
 
 from bethink.cli.parameters import Duration
 from bethink.cli.terminal import open_terminal, safe
-from bethink.errors import SandboxMissing
+from bethink.errors import SandboxMissing, UsageError
 
 if TYPE_CHECKING:
     from bethink.types import Verdict
@@ -29,17 +29,25 @@ _json = click.option("--json", "is_json", is_flag=True, help="Print one JSON obj
 
 
 class _Text(click.ParamType[str]):
-    """What is in a file, or on standard input for `-`. Bytes that are no UTF-8 are replaced."""
+    """What is in a file, or on standard input for `-`. A stray byte that is no UTF-8 is replaced; a file of bytes is
+    refused."""
 
     name = "file"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        if value == "-":
-            return sys.stdin.read()
+        if value == "-" and sys.stdin is None:
+            self.fail("standard input is closed", param, ctx)
+        raw = sys.stdin.buffer.read() if value == "-" else self._read(str(value), param, ctx)
+        if b"\0" in raw:
+            name = "standard input" if value == "-" else str(value)
+            self.fail(f"{name} is not a text file; give its text, in UTF-8", param, ctx)
+        return raw.decode("utf-8-sig", errors="replace").replace("\r\n", "\n")
+
+    def _read(self, name: str, param: click.Parameter | None, ctx: click.Context | None) -> bytes:
         try:
-            return Path(str(value)).read_text(encoding="utf-8", errors="replace")
+            return Path(name).read_bytes()
         except (OSError, ValueError) as error:
-            self.fail(f"{str(value)!r}: {getattr(error, 'strerror', None) or error}", param, ctx)
+            self.fail(f"{name!r}: {getattr(error, 'strerror', None) or error}", param, ctx)
 
 
 @click.group(no_args_is_help=True, short_help="Hold an answer against mathematics, tests or a schema.")
@@ -77,6 +85,8 @@ def check_math(gold: str, answer: str, within: float, is_json: bool) -> None:
       bethink check math "\\frac{\\sqrt{8}}{2}" "sqrt(2)"
       echo "The answer is \\boxed{72}." | bethink check math 72 -
     """
+    if not gold.strip():
+        raise UsageError("GOLD is empty: nothing can be held against it", 'bethink check math 72 "There are 72."')
     text = sys.stdin.read() if answer == "-" else answer
     _tell(lambda: _hold_math(gold, text, within), is_json)
 

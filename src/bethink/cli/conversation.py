@@ -18,6 +18,7 @@ from bethink.trace import new_trace_id, now_iso
 from bethink.types import Message, ToolCall
 
 FORMAT = 1
+TITLE = "# Conversation with "
 
 
 @dataclass(slots=True)
@@ -79,7 +80,7 @@ class Conversation:
 
     def markdown(self) -> str:
         """To read: thoughts folded away under their answers."""
-        parts = [f"# Conversation with {self.model or 'bethink'}, {self.created}"]
+        parts = [f"{TITLE}{self.model or 'bethink'}, {self.created}"]
         for message in self.messages:
             parts.append(f"## {message.role.capitalize()}\n\n{message.content.strip()}")
             if message.thinking:
@@ -90,8 +91,10 @@ class Conversation:
     def export(self, path: Path) -> None:
         """Markdown or JSON, by the file's suffix.
 
-        Raises: UsageError: another suffix. StoreError: cannot be written.
+        Raises: UsageError: another suffix, or a file that no chat wrote. StoreError: cannot be written.
         """
+        if path.is_file() and not _is_written_by_a_chat(path):
+            raise UsageError(f"{path} is there already and holds no conversation", "/save under another name")
         match path.suffix.lower():
             case ".md" | ".markdown":
                 _write(path, self.markdown())
@@ -121,6 +124,16 @@ def _message(raw: Mapping[str, Any]) -> Message:
         raise ValueError(raw)
     fields: dict[str, Any] = {**raw, "tool_calls": tuple(ToolCall(**call) for call in raw.get("tool_calls", ()))}
     return Message(**fields)
+
+
+def _is_written_by_a_chat(path: Path) -> bool:
+    """What was saved before may be saved again; any other file of the user stays as it is."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            beginning = file.read(64)
+    except (OSError, ValueError):
+        return False
+    return not beginning or beginning.startswith((TITLE, f'{{\n "format": {FORMAT}'))
 
 
 def _write(path: Path, text: str) -> None:

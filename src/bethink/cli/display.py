@@ -14,10 +14,12 @@ from rich.text import Text
 
 from bethink.cli.board import Board
 from bethink.cli.terminal import Terminal, one_row, safe
-from bethink.picture.evidence import closing, one_line, vote_rows
+from bethink.picture.evidence import closing, judgement, one_line, vote_rows
 from bethink.types import Event, Finished, Result, Started, TextDelta, ThoughtClosed, ThoughtRolledBack
 from bethink.wording import counted
 
+PROVING = ("code", "schema", "cmd")
+"""Checks that prove an answer: one that they did not prove must not pass through a pipe unnoticed."""
 CUT = ("length", "deadline", "loop")
 """Endings after which an answer may lack something: a script's log should say so, too."""
 HINTS = ("", "closing the thought; Ctrl-C again stops", "stopping")
@@ -76,8 +78,11 @@ class Quiet:
             self.terminal.out.file.flush()
             if self.terminal.err.is_terminal:
                 self.terminal.err.print(Text(one_line(result), style="dim"))
-            elif result.finish_reason in CUT:
+                return
+            if result.finish_reason in CUT:
                 self.terminal.err.print(Text(f"note: {closing(result)}"))
+            if result.verdict.kind in PROVING and result.verdict.passed is not True:
+                self.terminal.err.print(Text(f"note: {judgement(result.verdict)}"))
 
 
 @dataclass(slots=True)

@@ -161,7 +161,7 @@ def _show(terminal: Terminal, findings: list[Finding]) -> None:
         if finding.why:
             words.append(f"\n{finding.why}", style="dim")
         table.add_row(Text(sign, style=style), finding.topic, words)
-    terminal.out.print(table)
+    terminal.print_table(table)
 
 
 def _existing(path: Path) -> Path:

@@ -205,7 +205,7 @@ def _show(summary: Summary, out: Path, terminal: Terminal, *, is_json: bool) -> 
     terminal.out.print(Text(f"report: {out / REPORT}"), soft_wrap=True)
 
 
-@evaluate.command("list")
+@evaluate.command("list", short_help="List the tasks and where their questions are.")
 @click.option("--json", "is_json", is_flag=True, help="Print a JSON list.")
 @click.option("--no-color", is_flag=True, help="No colours.")
 def list_tasks(is_json: bool, no_color: bool) -> None:
@@ -237,7 +237,7 @@ def list_tasks(is_json: bool, no_color: bool) -> None:
     terminal.out.print(table)
 
 
-@evaluate.command("report")
+@evaluate.command("report", short_help="Write summary and page again.")
 @click.argument("folder", type=FOLDER)
 @click.option("--export", type=click.Choice(["lm-eval"]), help="Also write results in that format.")
 @click.option("--json", "is_json", is_flag=True, help="Print the summary as one JSON object.")
@@ -256,7 +256,7 @@ def report(folder: Path, export: str | None, is_json: bool, no_color: bool) -> N
     _show(write_report(folder, export=export), folder, open_terminal(no_color=no_color), is_json=is_json)
 
 
-@evaluate.command("compare")
+@evaluate.command("compare", short_help="Compare two measurements, question by question.")
 @click.argument("a", type=FOLDER)
 @click.argument("b", type=FOLDER)
 @click.option("--json", "is_json", is_flag=True, help="Print one JSON object.")
@@ -281,7 +281,7 @@ def compare(a: Path, b: Path, is_json: bool, no_color: bool) -> None:
     show_side_by_side(open_terminal(no_color=no_color), found)
 
 
-@evaluate.command("simulate")
+@evaluate.command("simulate", short_help="Replay rules of stopping and voting.")
 @click.argument("results", type=FOLDER)
 @click.option("--json", "is_json", is_flag=True, help="Print one JSON object.")
 @click.option("--no-color", is_flag=True, help="No colours.")

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bethink.cli.model_names import ModelName, open_store
-from bethink.cli.terminal import Terminal, open_terminal
+from bethink.cli.terminal import PIPE_WIDTH, Terminal, open_terminal
 from bethink.wording import counted
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 GIB = 1 << 30
 BAR = 10
+WITH_BARS, WITH_SHARES = 92, 72
+"""Columns that a terminal needs for what the table can do without."""
 
 
 @click.command(short_help="Show which models fit this machine's memory.")
@@ -58,7 +60,7 @@ def fit(name: str | None, context: int, paths: int, as_json: bool, no_color: boo
         facts = {"available": memory.available, "context": context, "paths": paths}
         click.echo(json.dumps(facts | {"largest": best.entry.name if best else None, "models": rows}, indent=1))
         return
-    terminal.out.print(_table(found, best, terminal, memory))
+    terminal.print_table(_table(found, best, terminal, memory))
     terminal.out.print(_conclusion(best, memory, context, paths))
 
 
@@ -66,25 +68,31 @@ def _show_one(store: Store, terminal: Terminal, name: str, context: int, paths: 
     from bethink.machine import read_memory
     from bethink.store.fit import RESERVE
 
-    footprint, is_exact = footprint_of(store, name, context, paths)
+    footprint, most, is_exact = footprint_of(store, name, context, paths)
     available = read_memory().available
-    fits = footprint.total <= available * (1 - RESERVE)
+    fits = footprint.total <= available * (1 - RESERVE) and context <= most
     if as_json:
-        facts = {"name": name, "context": context, "paths": paths, "fits": fits, "available": available}
-        click.echo(json.dumps(facts | _numbers(footprint), indent=1))
+        facts = {"name": name, "context": context, "most_context": most, "paths": paths, "fits": fits}
+        click.echo(json.dumps(facts | {"available": available} | _numbers(footprint), indent=1))
         return
-    out = terminal.out
-    out.print(Text.assemble((name, "bold cyan"), f", {counted(paths, 'path')} of {counted(context, 'token')}"))
+    out, held = terminal.out, min(context, most)
+    out.print(Text.assemble((name, "bold cyan"), f", {counted(paths, 'path')} of {counted(held, 'token')}"))
     for what, size in (("weights", footprint.weights), ("cache", footprint.cache), ("program", footprint.program)):
         out.print(Text(f"  {what:<9}{gib(size):>10}"))
-    verdict = ("fits", "bold green") if fits else ("does not fit", "bold red")
+    is_held = footprint.total <= available * (1 - RESERVE)
+    verdict = ("fits", "bold green") if is_held else ("does not fit", "bold red")
     out.print(Text.assemble(f"  {'together':<9}{gib(footprint.total):>10}   ", verdict, f" into {gib(available)} free"))
+    if context > most:
+        out.print(Text(f"  its context holds {counted(most, 'token')}, not {context:,}", style="yellow"))
     if not is_exact:
         out.print(Text("  from the catalogue's numbers; exact once the model is pulled", style="dim"))
 
 
-def footprint_of(store: Store, name: str, context: int, paths: int) -> tuple[Footprint, bool]:
-    """(prediction, whether it is from the file itself). Raises: UnknownModel, InvalidModelFile."""
+def footprint_of(store: Store, name: str, context: int, paths: int) -> tuple[Footprint, int, bool]:
+    """(prediction, the most tokens that the model's context holds, whether both are from the file itself).
+
+    Raises: UnknownModel, InvalidModelFile.
+    """
     from bethink.errors import UnknownModel
     from bethink.store import fit as fits
     from bethink.store.gguf import read_header
@@ -98,17 +106,19 @@ def footprint_of(store: Store, name: str, context: int, paths: int) -> tuple[Foo
         shape = fits.shape_of_entry(entry) if entry else None
         if entry is None or shape is None or entry.parameters is None:
             raise
-        n_weights = entry.parameters
-        return fits.predict(shape, n_weights=n_weights, context=context, paths=paths, precision=precision), False
-    if local.format == "openvino":
-        from bethink.engine.openvino.loading import shape_of_folder
+        n_weights, is_exact = entry.parameters, False
+    else:
+        is_exact = True
+        if local.format == "openvino":
+            from bethink.engine.openvino.loading import shape_of_folder
 
-        shape = shape_of_folder(local.path)
-        weights = (local.path / "openvino_model.bin").stat().st_size
-        return fits.predict(shape, n_weights=weights, context=context, paths=paths, precision="int8"), True
-    header = read_header(local.path)
-    shape, n_weights = shape_from_gguf(header), fits.matrix_weights(header)
-    return fits.predict(shape, n_weights=n_weights, context=context, paths=paths, precision=precision), True
+            shape, precision = shape_of_folder(local.path), "int8"
+            n_weights = (local.path / "openvino_model.bin").stat().st_size
+        else:
+            header = read_header(local.path)
+            shape, n_weights = shape_from_gguf(header), fits.matrix_weights(header)
+    footprint = fits.predict(shape, n_weights=n_weights, context=context, paths=paths, precision=precision)
+    return footprint, shape.context_length, is_exact
 
 
 def gib(size: int) -> str:
@@ -121,10 +131,17 @@ def _numbers(footprint: Footprint) -> dict[str, int]:
 
 
 def _table(found: tuple[Fitting, ...], best: Fitting | None, terminal: Terminal, memory: Memory) -> Table:
-    """A row for each model and way to run it; quantisations that come to the same share one."""
+    """A row for each model and way to run it; quantisations that come to the same share one.
+
+    Where the terminal is narrow the bars go first, then shares and engines; quantisations take several lines.
+    """
+    width = terminal.width if terminal.is_terminal else PIPE_WIDTH
     table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
-    for title in ("model", "needs", "of free memory", "runs on", "quantisations"):
-        table.add_column(title, justify="right" if title == "needs" else "left", no_wrap=True)
+    share_title = "of free memory" if width >= WITH_BARS else "of free"
+    titles = ["model", "needs", *([share_title, "runs on"] if width >= WITH_SHARES else [])]
+    for title in titles:
+        table.add_column(title, justify="right" if title in ("needs", "of free") else "left", no_wrap=True)
+    table.add_column("quantisations" if width >= WITH_SHARES else "as")
     rows: dict[tuple[str, EngineName | None, int], list[Fitting]] = {}
     for item in sorted(found, key=lambda item: (item.entry.parameters or 0, item.entry.approx_size or 0)):
         base = item.entry.name.removesuffix(f"-{item.entry.quantisation}")
@@ -132,16 +149,18 @@ def _table(found: tuple[Fitting, ...], best: Fitting | None, terminal: Terminal,
     for (base, engine, total), items in rows.items():
         share = total / max(1, memory.available)
         n_full = min(BAR, round(share * BAR))
-        bar = terminal.glyphs.full * n_full + terminal.glyphs.empty * (BAR - n_full)
+        bar = terminal.glyphs.full * n_full + terminal.glyphs.empty * (BAR - n_full) if width >= WITH_BARS else ""
         style = "bold green" if best in items else "" if engine else "dim"
         color = "green" if share <= 0.5 else "yellow" if engine else "red"
-        table.add_row(
-            Text(base, style=style or "cyan"),
-            Text(gib(total), style=style),
-            Text.assemble((bar, color), (f" {share:4.0%}", style)),
-            Text(engine or "-", style=style),
-            Text(" ".join(item.entry.quantisation for item in items), style="dim"),
-        )
+        lacks = f"holds {items[0].entry.context_length or 0:,}" if items[0].is_short else "-"
+        cells = {
+            "model": Text(base, style=style or "cyan"),
+            "needs": Text(gib(total), style=style),
+            share_title: Text.assemble((bar, color), (f" {share:4.0%}", style)),
+            "runs on": Text(engine or lacks, style=style),
+        }
+        quantisations = Text(" ".join(item.entry.quantisation for item in items), style="dim")
+        table.add_row(*(cells[title] for title in titles), quantisations)
     return table
 
 

@@ -167,7 +167,7 @@ def show(name: str, as_json: bool, database: str | None) -> None:
     terminal.out.print(grid)
 
 
-@keys.command(no_args_is_help=True)
+@keys.command(no_args_is_help=True, short_help="Make a key, or all of somebody, open nothing any more.")
 @click.argument("name", metavar="[NAME|ID]", required=False)
 @click.option("--user", metavar="NAME", help="Every key of this user instead.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from rich.live import Live
 from rich.text import Text
 
+from bethink.cli.interrupt import unseen_keys
 from bethink.cli.options import Options
 from bethink.cli.terminal import Terminal, one_row
 from bethink.engine.openvino.process import dismiss, stand_by
@@ -43,7 +44,7 @@ def _loaded(options: Options, terminal: Terminal, since_s: float) -> Model:
         from bethink.thinking.checks import refuse_early
 
         refuse_early(options.request(()))
-    with Loading(terminal, f"loading {options.model or 'the default model'}") as loading:
+    with unseen_keys(), Loading(terminal, f"loading {options.model or 'the default model'}") as loading:
         from bethink.model import load  # imports the store and an engine: only when something is really asked
 
         imports_s = time.monotonic() - since_s

@@ -262,6 +262,10 @@ def _tell(error: BaseException, invocation: Invocation) -> int:
             return EXIT_FAULT
 
 
+KINDS = {"integer range": "a whole number", "float range": "a number", "integer": "a whole number"}
+"""What click calls a value's kind, in a reader's words."""
+
+
 def wrong_usage(error: click.UsageError) -> tuple[str, str]:
     """What was wrong, and what to do. Of options that are near to what was typed the nearest alone: click names all, by
     the alphabet."""
@@ -269,7 +273,10 @@ def wrong_usage(error: click.UsageError) -> tuple[str, str]:
 
     where = f"`{error.ctx.command_path} --help` shows how" if error.ctx else ""
     if not isinstance(error, click.NoSuchOption):
-        return error.format_message(), where
+        message = error.format_message()
+        for theirs, ours in KINDS.items():
+            message = message.replace(f"is not a valid {theirs}", f"is not {ours}")
+        return message, where
     near = get_close_matches(error.option_name, error.possibilities or (), n=1)
     return f"there is no option {error.option_name}", f"did you mean {near[0]}? {where}" if near else where
 

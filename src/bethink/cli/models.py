@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence, Sized
 from dataclasses import asdict
 from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 from rich import box
@@ -16,7 +16,7 @@ from rich.text import Text
 
 from bethink.cli.model_names import ModelName, megabytes, open_store
 from bethink.cli.pull import as_object
-from bethink.cli.terminal import Terminal, one_row, open_terminal, safe
+from bethink.cli.terminal import PIPE_WIDTH, Terminal, one_row, open_terminal, safe
 from bethink.errors import UnknownModel, UsageError
 from bethink.picture.evidence import shortened
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from bethink.store import CatalogueEntry, LocalModel, Prepared, Store
 
 FIT = "bethink.cli.fit"
-PIPE_WIDTH = 140
 
 
 class _ModelsGroup(click.Group):
@@ -84,9 +83,7 @@ def list_(shows_all: bool, as_json: bool, no_color: bool) -> None:
         rows = [_row(store, local) for local in here] + [_entry_row(e) for e in entries if e.name not in known]
         click.echo(json.dumps(rows, ensure_ascii=False, indent=1))
     elif here or shows_all:
-        if not terminal.is_terminal:
-            terminal.out.width = PIPE_WIDTH
-        terminal.out.print(_table(store, terminal, here, entries))
+        terminal.print_table(_table(store, terminal, here, entries))
     else:
         terminal.out.print(Text("no model is on this machine yet"))
         terminal.out.print(Text("`bethink models list --all` shows what there is; `bethink pull NAME` fetches one"))
@@ -114,7 +111,7 @@ def _entry_row(entry: CatalogueEntry) -> dict[str, object]:
 
 def _table(store: Store, terminal: Terminal, here: Sequence[LocalModel], entries: Sequence[CatalogueEntry]) -> Table:
     """Pulled models first; a catalogue model's other quantisations share its row unless they are here."""
-    width = terminal.out.width
+    width = terminal.width if terminal.is_terminal else PIPE_WIDTH
     others: dict[str, list[str]] = {}
     for entry in entries:
         others.setdefault(_base(entry), []).append(entry.quantisation)
@@ -275,7 +272,9 @@ def _inside(local: LocalModel) -> tuple[dict[str, Any], str]:
 
 
 def _countable(value: Any) -> Any:
-    """Long lists as their number, anything else as it is."""
+    """Long lists as their number, records as `name value` pairs, anything else as it is."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {inner}" for key, inner in cast("Mapping[str, object]", value).items())
     return (
         f"{len(value):,} items"
         if isinstance(value, Sized) and not isinstance(value, str) and len(value) > 16
@@ -291,7 +290,7 @@ def _print_rows(terminal: Terminal, rows: Sequence[tuple[str, object]], indent: 
         if value not in (None, ""):
             text = one_row(str(value))
             grid.add_row(Text(" " * indent + one_row(key)), Text(text if len(text) < 600 else text[:600] + " (cut)"))
-    terminal.out.print(grid)
+    terminal.print_table(grid)
 
 
 def _heading(terminal: Terminal, text: str) -> None:

@@ -90,11 +90,27 @@ class Check(click.ParamType[str]):
         if known[name] and not rest.strip():
             example = "schema:answer.json" if name == "schema" else 'cmd:"python3 verify.py"'
             self.fail(f"{name} needs to know what to hold the answer against: --check {example}", param, ctx)
+        if name == "cmd" and (program := _missing_program(rest)):
+            self.fail(
+                f"there is no program {program!r} to run; name one on the PATH, or a file that may run", param, ctx
+            )
         return text
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
         del param, ctx
         return f"[{self.name}]"
+
+
+def _missing_program(command: str) -> str | None:
+    """The program of a command when it cannot be started here. A command that cannot be split is refused elsewhere."""
+    import shlex
+    import shutil
+
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return None
+    return words[0] if words and shutil.which(words[0]) is None else None
 
 
 class Thought(click.ParamType[str]):

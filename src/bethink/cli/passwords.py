@@ -15,7 +15,7 @@ from bethink.cli.terminal import one_row
 from bethink.errors import UsageError
 
 
-@click.command(no_args_is_help=True)
+@click.command(no_args_is_help=True, short_help="Set the password of a user of the chat page.")
 @click.argument("user")
 @click.option("--workspace", default="default", show_default=True, metavar="NAME", help="The workspace of the user.")
 @click.option("--admin/--no-admin", "is_admin", default=None, help="Whether they may administer this server.")

@@ -14,12 +14,15 @@ from typing import TextIO
 
 from rich.cells import cell_len
 from rich.console import Console
+from rich.table import Table
 
 from bethink.cli.markdown import THEME
 from bethink.picture.plain import one_row as one_row
 from bethink.picture.plain import safe as safe
 
 TAB = "    "
+PIPE_WIDTH = 1000
+"""Columns of a table that nobody looks at in a terminal: more than any row has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,17 @@ class Terminal:
     @property
     def width(self) -> int:
         return max(20, self.out.width)
+
+    def print_table(self, table: Table) -> None:
+        """On stdout. A pipe has no width: nothing is cut or wrapped for it, and no line ends in spaces."""
+        if self.is_terminal:
+            self.out.print(table)
+            return
+        usual, self.out.width = self.out.width, PIPE_WIDTH
+        with self.out.capture() as drawn:
+            self.out.print(table)
+        self.out.width = usual
+        self.out.file.writelines(line.rstrip() + "\n" for line in drawn.get().splitlines())
 
 
 def open_terminal(*, no_color: bool = False) -> Terminal:

@@ -71,7 +71,7 @@ def list_traces(count: int, is_json: bool) -> None:
             click.echo("\t".join(row))
 
 
-@trace.command()
+@trace.command(short_help="Tell a request in the terminal, in order.")
 @click.argument("id", default="last", shell_complete=_offer_ids)
 @click.option("--path", "number", type=click.IntRange(min=1), help="Tell this path instead of the one that answered.")
 @click.option("--all", "is_all", is_flag=True, help="Tell every path.")
@@ -94,7 +94,7 @@ def show(id: str, number: int | None, is_all: bool, is_json: bool) -> None:
         terminal.out.print(line)
 
 
-@trace.command()
+@trace.command(short_help="Write a trace as a page, as notes, or whole.")
 @click.argument("id", default="last", shell_complete=_offer_ids)
 @click.option("--format", "form", type=click.Choice(FORMATS), help="html (the default), json or md.")
 @click.option(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
+from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
@@ -44,23 +45,26 @@ def row_of(trace: Trace) -> tuple[str, ...]:
     )
 
 
+LEAST_QUESTION, LONGEST_VERDICT, GAP = 12, 28, 2
 COLUMNS = ("id", "when", "model", "question", "closed by", "tokens", "verdict")
 
 
 def table(rows: Sequence[tuple[str, ...]], width: int) -> Table:
-    """The list for a terminal. A narrow one gets the columns that matter."""
-    shown = [0, 3, 4, 6] if width < 100 else list(range(len(COLUMNS)))
-    grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    """The list for a terminal. A narrow one gets the columns that matter; the question gives way, an id never: it is
+    there to be copied.
+    """
+    shown = [0, 3] if width < 64 else [0, 3, 4, 6] if width < 100 else list(range(len(COLUMNS)))
+    at_most = {"question": width, "verdict": LONGEST_VERDICT}
+    widths = {
+        at: min(at_most.get(COLUMNS[at], width), max(cell_len(row[at]) for row in (COLUMNS, *rows))) for at in shown
+    }
+    question_at = COLUMNS.index("question")
+    left = width - sum(n for at, n in widths.items() if at != question_at) - GAP * (len(shown) - 1)
+    widths[question_at] = max(LEAST_QUESTION, min(widths[question_at], left))
+    grid = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
     for at in shown:
-        is_question = COLUMNS[at] == "question"
-        grid.add_column(
-            COLUMNS[at],
-            no_wrap=True,
-            overflow="ellipsis",
-            justify="right" if COLUMNS[at] == "tokens" else "left",
-            ratio=1 if is_question else None,
-            min_width=12 if is_question else 4,
-        )
+        justify = "right" if COLUMNS[at] == "tokens" else "left"
+        grid.add_column(COLUMNS[at], no_wrap=True, overflow="ellipsis", justify=justify, width=widths[at])
     for row in rows:
         grid.add_row(*(Text(row[at]) for at in shown))
     return grid

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bethink.cli.display import Display
-from bethink.cli.interrupt import on_interrupt
+from bethink.cli.interrupt import on_interrupt, unseen_keys
 from bethink.types import Event, Finished, Result
 
 TICK_S = 0.1
@@ -62,7 +62,7 @@ async def take_turn(run: Running, display: Display) -> Turn:
     reading = asyncio.create_task(_read(run, display))
     interrupts = _Interrupts(run, display, reading)
     try:
-        with on_interrupt(interrupts):
+        with on_interrupt(interrupts), unseen_keys():
             await _tick_until(reading, display)
             result = await reading
     except asyncio.CancelledError:

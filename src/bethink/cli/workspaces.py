@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bethink.server.accounts import Workspace
 
 
-@click.group(no_args_is_help=True)
+@click.group(no_args_is_help=True, short_help="Make, list and limit workspaces.")
 def workspaces() -> None:
     """Make, list and limit workspaces, which keys and their usage belong to.
 

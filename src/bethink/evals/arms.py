@@ -114,7 +114,9 @@ def _effort(value: str, text: str) -> Effort:
 
 def _count(value: str, least: int, most: int, text: str) -> int:
     if not (value.isascii() and value.isdigit() and len(value) < 12 and least <= int(value) <= most):
-        raise UsageError(f"the arm {text!r} needs a whole number from {least} to {most}", "for example vote:16")
+        raise UsageError(
+            f"the arm {text!r} needs a whole number from {least} to {most}", "for example vote:16, budget:256"
+        )
     return int(value)
 
 

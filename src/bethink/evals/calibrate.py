@@ -40,7 +40,7 @@ def calibrate(folder: Path, task: Task, model: Model) -> Findings:
     samples = read_samples(folder / SAMPLES) if (folder / SAMPLES / RESULTS).exists() else Samples((), (), 0)
     if samples.n < LEAST:
         hint = "run it again: it goes on from the samples that are there"
-        raise UsageError(f"{samples.n} questions are too few to choose by; {LEAST} are needed", hint)
+        raise UsageError(f"too few questions to choose by: {samples.n} of the {LEAST} that are needed", hint)
     efforts = choose(samples)
     votes = votes_of(samples, voting(efforts["auto"].spend, samples))
     tries = cross_validated(samples)

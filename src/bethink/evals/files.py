@@ -120,6 +120,8 @@ def text_of(row: Row, *names: str) -> str:
             return str(value)
         if isinstance(value, str) and value.strip():
             return value
+    if blank := [name for name in names if isinstance(row.get(name), str)]:
+        raise ValueError(f"its {blank[0]!r} is empty")
     raise ValueError(
         f"it has no {' or '.join(repr(n) for n in names)}; it has {', '.join(map(repr, row)) or 'nothing'}"
     )

@@ -44,11 +44,14 @@ class Footprint:
 
 @dataclass(frozen=True, slots=True)
 class Fitting:
-    """A catalogue entry, how it would be run here, and what that takes. `engine` None: no way fits."""
+    """A catalogue entry, how it would be run here, and what that takes. `engine` None: no way fits, either because of
+    the memory or because the model `is_short`: its own context is shorter than what was asked for.
+    """
 
     entry: CatalogueEntry
     engine: EngineName | None
     footprint: Footprint
+    is_short: bool = False
 
 
 def kv_bytes_per_token(shape: ModelShape, precision: KvPrecision = "u8") -> int:
@@ -126,12 +129,13 @@ def fitting(
         footprint = predict(
             shape, n_weights=entry.parameters, context=context, paths=paths, precision=entry.default_precision
         )
-        engine: EngineName | None = "openvino" if footprint.total <= room else None
-        if engine is None and has_llamacpp and entry.approx_size is not None:
+        is_short = context > shape.context_length
+        engine: EngineName | None = "openvino" if footprint.total <= room and not is_short else None
+        if engine is None and not is_short and has_llamacpp and entry.approx_size is not None:
             other = predict_llamacpp(shape, file_size=entry.approx_size, context=context, paths=paths)
             if other.total <= room:
                 engine, footprint = "llamacpp", other
-        found.append(Fitting(entry, engine, footprint))
+        found.append(Fitting(entry, engine, footprint, is_short))
     return tuple(found)
 
 

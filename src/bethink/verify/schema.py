@@ -32,15 +32,13 @@ def check_schema(schema: object, answer: str, *, timeout_s: float = 3.0) -> Verd
         schema = read_schema(schema)
     found = extract_json(answer)
     if found is None:
+        _judge(schema, None, timeout_s)  # a schema that is none is said so, whatever the answer
         return Verdict("schema", False, None, f"no JSON was found in the answer{_complaint(answer)}")
     text, value = found
-    judged = _process().ask({"schema": schema, "value": value}, timeout_s)
+    judged = _judge(schema, value, timeout_s)
     match judged:
         case None:
             return Verdict("schema", None, text, f"could not be checked in {timeout_s:g} s")
-        case {"invalid": str() as why}:
-            hint = "put what it refers to under $defs" if "nothing is fetched" in why else ""
-            raise UsageError(f"the schema cannot be used: {why}", hint)
         case {"errors": list(), "n": int() as n}:
             errors = cast("list[str]", judged["errors"])
             more = f" (and {n - len(errors)} more)" if n > len(errors) else ""
@@ -48,6 +46,16 @@ def check_schema(schema: object, answer: str, *, timeout_s: float = 3.0) -> Verd
             return Verdict("schema", not errors, text, why)
         case _:
             return Verdict("schema", None, text, "could not be checked")
+
+
+def _judge(schema: object, value: object, timeout_s: float) -> dict[str, object] | None:
+    """None when time ran out. Raises: UsageError for a schema that is none."""
+    judged = _process().ask({"schema": schema, "value": value}, timeout_s)
+    if judged is not None and isinstance(why := judged.get("invalid"), str):
+        fetched = "nothing is fetched" in why
+        hint = "put what it refers to under $defs" if fetched else 'write a JSON schema, such as {"type": "object"}'
+        raise UsageError(f"the schema cannot be used: {why}", hint)
+    return judged
 
 
 def read_schema(text: str) -> object:

@@ -197,7 +197,7 @@ def test_the_time_that_is_given_is_kept(
     began = time.monotonic()
     assert main(["calibrate", "--minutes", "0.05", "--paths", "2"]) == 2
     assert time.monotonic() - began < 30
-    assert "too few to choose by" in capsys.readouterr().err
+    assert "too few questions to choose by" in capsys.readouterr().err
 
 
 def test_an_engine_that_dies_costs_nothing_that_was_measured(
@@ -321,7 +321,7 @@ def test_ctrl_c_before_anything_was_measured_says_so(
 
     plays_here(at_once)
     assert calibrated(questions) == 130
-    assert "0 questions are too few" in capsys.readouterr().err
+    assert "too few questions to choose by: 0 of the 30" in capsys.readouterr().err
     assert read(folder) is None
 
 

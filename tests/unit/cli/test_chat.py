@@ -190,6 +190,19 @@ async def test_save_and_load_keep_everything(make: Make, tmp_path: Path) -> None
     assert other.conversation.messages == []
 
 
+async def test_saving_again_is_fine_and_no_other_file_is_written_over(make: Make, tmp_path: Path) -> None:
+    session = make()
+    await session.handle("one?")
+    (tmp_path / "mine.md").write_text("# My notes")
+    (tmp_path / "mine.json").write_text('{"a": 1}')
+    for name in ("talk.md", "talk.json", "talk.md", "talk.json", "mine.md", "mine.json"):
+        await session.handle(f"/save {tmp_path / name}")
+    assert told(session).count("wrote ") == 4
+    assert " ".join(told(session).split()).count("is there already and holds no conversation") == 2
+    assert (tmp_path / "mine.md").read_text() == "# My notes"
+    assert (tmp_path / "mine.json").read_text() == '{"a": 1}'
+
+
 async def test_a_model_that_cannot_come_leaves_the_old_one_in_place(make: Make, home: Path) -> None:
     session = make()
 

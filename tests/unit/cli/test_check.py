@@ -98,6 +98,25 @@ def test_programs_are_checked(words: list[str], code: int, said: str, capsys: py
     assert check(capsys, "code", *words) == (code, said)
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["math", "", ""], "GOLD is empty"),
+        (["math", " ", "72"], "GOLD is empty"),
+        (["schema", "no-schema.json", "prose.md"], "the schema cannot be used"),
+        (["schema", "schema.json", "bytes"], "bytes is not a text file"),
+        (["code", "bytes", "--tests", "right.py"], "bytes is not a text file"),
+    ],
+)
+def test_what_can_prove_nothing_is_wrong_usage_and_no_verdict(
+    words: list[str], said: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "no-schema.json").write_text('{"type": 3}')
+    (folder / "bytes").write_bytes(b"\x7fELF\0\1")
+    assert main(["check", *words]) == 2
+    assert said in capsys.readouterr().err
+
+
 @pytest.mark.usefixtures("folder", "needs_sandbox")
 def test_json_is_exactly_the_verdict(capsys: pytest.CaptureFixture[str]) -> None:
     for words, code, passed in (

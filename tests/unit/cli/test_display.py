@@ -103,6 +103,17 @@ def test_a_pipe_gets_the_answer_alone(make_terminal: MakeTerminal, events: list[
     assert written(terminal.err) == ("note: the budget is cut\n" if events is SINGLE else "")
 
 
+@pytest.mark.parametrize(
+    ("passed", "told"), [(True, ""), (False, "note: refuted: exit code 1\n"), (None, "note: unsure: exit code 1\n")]
+)
+def test_a_log_beside_a_pipe_says_that_an_answer_was_not_proven(
+    make_terminal: MakeTerminal, passed: bool | None, told: str
+) -> None:
+    terminal = make_terminal(is_live=False, is_terminal=False)
+    show(open_display(terminal), [Finished(result(Verdict("cmd", passed, "4", "exit code 1")))])
+    assert (written(terminal.out), written(terminal.err)) == (ANSWER, told)
+
+
 def test_json_output_is_not_disturbed(make_terminal: MakeTerminal) -> None:
     terminal = make_terminal()
     display = open_display(terminal, is_json=True)

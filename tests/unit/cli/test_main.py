@@ -44,6 +44,15 @@ def test_a_command_says_of_itself_what_the_list_says_of_it(name: str) -> None:
     assert (command.short_help or command.help or "").startswith(line)
 
 
+@pytest.mark.parametrize("name", door.COMMANDS)
+def test_what_a_command_says_of_its_own_commands_is_not_cut_short(name: str) -> None:
+    group = door.cli.get_command(click.Context(door.cli), name)
+    if isinstance(group, click.Group):
+        context = click.Context(group)
+        commands = [group.get_command(context, inner) for inner in group.list_commands(context)]
+        assert not [c.name for c in commands if c and not c.hidden and c.get_short_help_str(57).endswith("...")]
+
+
 def test_help_shows_every_command_and_loads_none_of_what_they_need() -> None:
     script = (
         "import sys; from bethink.cli.main import main; main(['--help']);"

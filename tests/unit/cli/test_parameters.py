@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 import pytest
 
+from bethink.cli.main import main
 from bethink.cli.parameters import Check, Duration, Temperature, Thought, read_text, with_context
 from bethink.errors import UsageError
 
@@ -30,7 +31,14 @@ def test_what_is_no_temperature_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "says"),
-    [("x", "is no check"), ("math:1", "is no check"), ("schema", "schema:answer.json"), ("cmd: ", "verify.py")],
+    [
+        ("x", "is no check"),
+        ("math:1", "is no check"),
+        ("schema", "schema:answer.json"),
+        ("cmd: ", "verify.py"),
+        ("cmd:no-such-program -q", "there is no program 'no-such-program'"),
+        ("cmd:./no/such/file", "there is no program './no/such/file'"),
+    ],
 )
 def test_a_check_that_cannot_be_honoured_is_refused(text: str, says: str) -> None:
     with pytest.raises(click.BadParameter, match=says):
@@ -73,3 +81,13 @@ def test_a_byte_order_mark_and_windows_line_ends_are_taken_off(tmp_path: Path) -
 def test_files_stand_before_the_question_in_fences_that_hold() -> None:
     text = with_context("Why?", [("a.py", "x = 1\n"), ("b.md", "```\ncode\n```"), ("empty", " ")])
     assert text == "a.py:\n```py\nx = 1\n```\n\nb.md:\n````md\n```\ncode\n```\n````\n\nWhy?"
+
+
+@pytest.mark.parametrize(
+    ("words", "says"), [(["--budget", "x"], "'x' is not a whole number"), (["--sure", "y"], "'y' is not a number")]
+)
+def test_what_is_no_number_is_refused_in_a_readers_words(
+    words: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["ask", *words, "?"]) == 2
+    assert says in capsys.readouterr().err

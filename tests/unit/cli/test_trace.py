@@ -4,6 +4,7 @@ import json
 import os
 import re
 import time
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -11,9 +12,9 @@ import pytest
 from click.shell_completion import ShellComplete
 
 from bethink.cli.main import cli, main
-from bethink.cli.terminal import UNICODE
+from bethink.cli.terminal import UNICODE, Terminal
 from bethink.cli.trace_notes import notes
-from bethink.cli.trace_view import view
+from bethink.cli.trace_view import row_of, table, view
 from bethink.errors import UsageError
 from bethink.picture.chart import axis_of, vote_moments
 from bethink.picture.page import page
@@ -21,7 +22,7 @@ from bethink.picture.story import Stretch, chosen, find_trace, story
 from bethink.trace import Trace, TracedPath
 from bethink.types import Decided
 
-from .conftest import tokens
+from .conftest import tokens, written
 
 SECOND = "20261123-204502-aaaaaa"
 
@@ -261,3 +262,16 @@ def test_notes_hold_whatever_a_thought_holds(made_trace: Trace) -> None:
     text = notes(made_trace)
     assert "````text\n```\ncode\n```\n````" in text
     assert re.search(r"path 1, after 6 tokens: 2 tokens are taken back", text)
+
+
+@pytest.mark.parametrize("width", [120, 80, 60, 40])
+def test_a_list_never_cuts_an_id(width: int, made_trace: Trace, make_terminal: Callable[..., Terminal]) -> None:
+    assert made_trace.result is not None
+    made_trace.request["messages"][0]["content"] = "a long question " * 20
+    terminal = make_terminal(width=width)
+    terminal.out.print(table([row_of(made_trace)] * 3, width))
+    shown = written(terminal.out).splitlines()
+    assert all(line.startswith(made_trace.id) for line in shown[1:])
+    assert len(shown) == 4
+    assert max(map(len, shown)) <= width
+    assert ("budget" in shown[1]) == (width >= 80)

@@ -84,6 +84,11 @@ def test_a_task_without_its_file_says_where_to_get_it(name: str) -> None:
     assert "--data FILE" in caught.value.hint
 
 
+def test_a_question_that_is_empty_is_said_to_be_empty(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"row 1 of .*: its 'question' is empty"):
+        open_task(str(written(tmp_path, {"question": " ", "answer": "5"})))
+
+
 def test_a_number_beyond_the_file_is_refused(tmp_path: Path) -> None:
     task = open_task(str(written(tmp_path, {"question": "2 + 3?", "answer": "5"})))
     with pytest.raises(UsageError, match="has no question 1"):
