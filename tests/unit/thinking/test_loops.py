@@ -27,6 +27,12 @@ def test_every_period_up_to_256_is_found_as_soon_as_its_run_is_long_enough(perio
     assert at == n_before + period + run - 1
 
 
+@given(st.integers(3500, 12_000), st.integers(1, 256))
+def test_a_loop_late_in_a_long_thought_is_found_as_one_at_its_beginning(n_before: int, period: int) -> None:
+    alarm = first_alarm([*range(1000, 1000 + n_before), *(i % period for i in range(4 * period + 100))])
+    assert alarm == (n_before + period + max(2 * period, MIN_RUN) - 1, (period, max(2 * period, MIN_RUN)))
+
+
 def test_the_run_points_back_to_the_end_of_the_first_copy() -> None:
     ids = [9, 8, 7] + [1, 2, 3] * 40
     alarm = first_alarm(ids)
@@ -52,6 +58,15 @@ def sentence_alarm(sentences: list[str]) -> int | None:
         if detector.feed(sentence + " ") is not None:
             return at
     return None
+
+
+@given(st.lists(st.integers(0, 150), max_size=40))
+def test_a_sentence_that_repeats_is_found_however_its_text_is_cut_into_tokens(cuts: list[int]) -> None:
+    text = "The answer must be larger. So I try another number!\n" * 5
+    edges = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
+    detector = SentenceDetector()
+    found = [detector.feed(text[start:end]) for start, end in zip(edges, edges[1:], strict=False)]
+    assert any(n is not None for n in found)
 
 
 def test_a_sentence_said_four_times_is_a_loop_whatever_stands_between() -> None:

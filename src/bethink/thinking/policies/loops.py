@@ -25,15 +25,20 @@ SAME_SENTENCES, MASKED_SENTENCES, WINDOW = 4, 8, 12
 """Near loops: of the last WINDOW sentences so many are equal, or equal but for their numbers."""
 MIN_SENTENCE = 16
 """Shorter sentences ("So:", "1.") say nothing."""
+_SENTENCE_END = re.compile(r"(?<=[.!?。！？])\s+|\n+")
 INJECTION = "\n\nI am repeating myself; let me try another way.\n\n"
 
 
 @dataclass(slots=True)
 class PeriodDetector:
-    """r_p counts how many tokens in a row equal the one p before; O(256) a token, exact for every period up to 256."""
+    """r_p counts how many tokens in a row equal the one p before; O(256) a token, exact for every period up to 256.
+
+    `_recent` is filled from its end, so that from `_at` on it holds the latest tokens, the last one first.
+    """
 
     factor: int = 1
-    _ids: list[int] = field(default_factory=list[int])
+    _recent: NDArray[np.int64] = field(default_factory=lambda: np.full(16 * MAX_PERIOD, -1, dtype=np.int64))
+    _at: int = 15 * MAX_PERIOD
     _runs: NDArray[np.int64] = field(default_factory=lambda: np.zeros(MAX_PERIOD, dtype=np.int64))
     _needed: NDArray[np.int64] = field(init=False)
 
@@ -42,14 +47,17 @@ class PeriodDetector:
 
     def feed(self, token_id: int) -> tuple[int, int] | None:
         """Returns (period, run) of the shortest cycle once it is a loop."""
-        window = np.asarray(self._ids[-1 : -MAX_PERIOD - 1 : -1], dtype=np.int64)
-        n = len(window)
-        self._runs[:n] = np.where(window == token_id, self._runs[:n] + 1, 0)
-        self._ids.append(token_id)
-        if len(self._ids) > 4 * MAX_PERIOD:
-            del self._ids[:-MAX_PERIOD]
-        hits = np.flatnonzero(self._runs >= self._needed)
-        return (int(hits[0]) + 1, int(self._runs[hits[0]])) if hits.size else None
+        window = self._recent[self._at : self._at + MAX_PERIOD]
+        self._runs += 1
+        self._runs *= window == token_id
+        if self._at == 0:
+            self._at = len(self._recent) - MAX_PERIOD
+            self._recent[self._at :] = window
+        self._at -= 1
+        self._recent[self._at] = token_id
+        loops = self._runs >= self._needed
+        first = int(loops.argmax())
+        return (first + 1, int(self._runs[first])) if loops[first] else None
 
 
 @dataclass(slots=True)
@@ -67,10 +75,11 @@ class SentenceDetector:
 
     def feed(self, text: str) -> int | None:
         self._n_tokens += 1
+        n_known = len(self._text)
         self._text += text
-        parts = re.split(r"(?<=[.!?。！？])\s+|\n+", self._text)
-        if len(parts) < 2:
+        if _SENTENCE_END.search(self._text, n_known) is None:
             return None
+        parts = _SENTENCE_END.split(self._text)
         self._text = parts[-1]
         for part in parts[:-1]:
             if len(part.strip()) >= MIN_SENTENCE:
