@@ -7,7 +7,6 @@ In a terminal the thought streams by; a pipe gets the answer alone;
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,31 +15,15 @@ import click
 from rich.text import Text
 
 from bethink.cli.display import open_display
-from bethink.cli.main import EXIT_INTERRUPTED, wrong_usage
+from bethink.cli.main import EXIT_INTERRUPTED, print_json
 from bethink.cli.options import Options, thinking_options
 from bethink.cli.parameters import Thought, read_stdin, read_text, with_context
 from bethink.cli.terminal import Terminal, open_terminal
-from bethink.errors import BethinkError, UsageError
+from bethink.errors import UsageError
 from bethink.types import Message, Request
 
 
-class JsonErrors(click.Command):
-    """A command whose wrong usage is a JSON object too when `--json` is among its arguments."""
-
-    def make_context(
-        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
-    ) -> click.Context:
-        is_json = "--json" in args[: args.index("--")] if "--" in args else "--json" in args
-        try:
-            return super().make_context(info_name, args, parent, **extra)
-        except click.UsageError as error:
-            if not is_json:
-                raise
-            _print_error("invalid_request", *wrong_usage(error))
-            raise click.exceptions.Exit(error.exit_code) from error
-
-
-@click.command(cls=JsonErrors)
+@click.command()
 @click.argument("words", nargs=-1, metavar="[QUESTION]")
 @click.option("-f", "--file", "files", multiple=True, type=click.Path(path_type=Path), help="A text file to ask about.")
 @thinking_options
@@ -80,19 +63,9 @@ def ask(
     """
     options = Options.of(values)
     terminal = open_terminal(no_color=options.no_color)
-    try:
-        messages = [Message("system", options.system)] if options.system else []
-        messages.append(Message("user", _question(words, files)))
-        return _answer(options, options.request(messages, thought), terminal, is_json=is_json, shows_trace=shows_trace)
-    except BethinkError as error:
-        if not is_json:
-            raise
-        _print_error(error.code, str(error), error.hint)
-        return error.exit_code
-    except KeyboardInterrupt:
-        if is_json:
-            _print_error("interrupted", "interrupted before there was an answer", "")
-        return EXIT_INTERRUPTED
+    messages = [Message("system", options.system)] if options.system else []
+    messages.append(Message("user", _question(words, files)))
+    return _answer(options, options.request(messages, thought), terminal, is_json=is_json, shows_trace=shows_trace)
 
 
 def _question(words: tuple[str, ...], files: tuple[Path, ...]) -> str:
@@ -128,9 +101,9 @@ def _answer(options: Options, request: Request, terminal: Terminal, *, is_json: 
     if is_json and turn.result is not None:
         from bethink.trace import result_record
 
-        _print_json(result_record(turn.result))
+        print_json(result_record(turn.result))
     elif is_json:
-        _print_error("interrupted", "interrupted before there was an answer", "")
+        raise KeyboardInterrupt
     if shows_trace and turn.result is not None:
         terminal.err.print(Text(_where(turn.result.trace_id, model.traces)), soft_wrap=True)
     return EXIT_INTERRUPTED if turn.is_stopped else 0
@@ -142,15 +115,3 @@ def _where(trace_id: str, folder: Path | None) -> str:
     if file is None or not file.is_file():
         return "no trace of this request was kept" + ("" if file else " (BETHINK_TRACES_MB says so)")
     return f"trace {trace_id} ({file}): bethink trace show {trace_id}"
-
-
-def _print_error(code: str, message: str, hint: str) -> None:
-    _print_json({"error": {"code": code, "message": message, "hint": hint}})
-
-
-def _print_json(record: dict[str, Any]) -> None:
-    """One object: on one line in a pipe, spread out for a reader."""
-    is_utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-    text = json.dumps(record, ensure_ascii=not is_utf8, indent=2 if sys.stdout.isatty() else None)
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()

@@ -1,6 +1,7 @@
 """The door of the command line: which commands exist, and what every failure looks like from a shell.
 
-Owns the table of commands and the one boundary where errors become words and exit codes. Refuses to know what a command
+Owns the table of commands and the one boundary where errors become words and exit codes; with `--json` among its
+arguments a command prints one object on stdout, also when it fails. Refuses to know what a command
 does: a command's module is imported when it is run, so that `bethink --help` loads nothing.
 
 Exit codes: 0 answered, 2 wrong usage, 3 model or store, 4 engine, 5 unsure or refused (`check`), 130 interrupted, 1 a
@@ -12,9 +13,9 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -100,8 +101,9 @@ ELSEWHERE: dict[str, str] = {
 
 @dataclass
 class Invocation:
-    """What the options before the command said, for the boundary below."""
+    """What the boundary below must know of the command line."""
 
+    is_json: bool = False
     shows_traceback: bool = False
 
 
@@ -206,9 +208,10 @@ def completion(shell: str) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code. Every failure is told on stderr, in words."""
-    invocation = Invocation()
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    invocation = Invocation(is_json="--json" in arguments[: [*arguments, "--"].index("--")])
     try:
-        returned = _run(list(sys.argv[1:] if argv is None else argv), invocation)
+        returned = _run(arguments, invocation)
         sys.stdout.flush()
     except BaseException as error:  # noqa: BLE001 - the one boundary: nothing may leave as a bare traceback
         return _tell(error, invocation)
@@ -240,22 +243,26 @@ def _tell(error: BaseException, invocation: Invocation) -> int:
         case SystemExit():
             return cause.code if isinstance(cause.code, int) else EXIT_FAULT
         case KeyboardInterrupt() | click.Abort():
+            if invocation.is_json:
+                _say(invocation, "interrupted", "interrupted before it was done")
             return EXIT_INTERRUPTED
         case BethinkError():
-            _say(str(cause), cause.hint)
+            _say(invocation, cause.code, str(cause), cause.hint)
             return cause.exit_code
         case click.exceptions.NoArgsIsHelpError():
             is_group = isinstance(cause.ctx.command, click.Group)
             click.echo(cause.format_message(), err=not is_group)
             return 0 if is_group else cause.exit_code
         case click.UsageError():
-            _say(*wrong_usage(cause))
+            _say(invocation, "invalid_request", *wrong_usage(cause))
             return cause.exit_code
         case click.ClickException():
-            _say(cause.format_message())
+            _say(invocation, "invalid_request", cause.format_message())
             return 2
         case _:
             _say(
+                invocation,
+                "fault",
                 f"bethink itself failed: {type(cause).__name__}: {cause}",
                 "run it again as `bethink --debug …` and report what it shows",
             )
@@ -288,11 +295,24 @@ def _sole_cause(error: BaseException) -> BaseException:
     return _sole_cause(inner[0]) if len(inner) == 1 else error
 
 
-def _say(message: str, hint: str = "") -> None:
+def _say(invocation: Invocation, code: str, message: str, hint: str = "") -> None:
+    if invocation.is_json:
+        print_json({"error": {"code": code, "message": message, "hint": hint}})
+        return
     has_color = False if os.environ.get("NO_COLOR") else None
     click.echo(click.style("error:", fg="red", bold=True) + f" {message}", err=True, color=has_color)
     if hint:
         click.echo(click.style("hint:", fg="cyan") + f" {hint}", err=True, color=has_color)
+
+
+def print_json(record: Mapping[str, Any]) -> None:
+    """One object: on one line in a pipe, spread out for a reader."""
+    import json
+
+    is_utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    text = json.dumps(record, ensure_ascii=not is_utf8, indent=2 if sys.stdout.isatty() else None)
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
 
 
 def _forget_stdout() -> None:

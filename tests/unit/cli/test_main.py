@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import resource
 import shutil
@@ -18,6 +19,17 @@ HEAVY = (
     "openvino", "openvino_genai", "nncf", "gguf", "xllamacpp", "numpy", "scipy", "sympy", "math_verify", "tokenizers",
     "jinja2", "httpx", "rich", "asyncio", "anyio", "pebble", "pydantic",
 )  # fmt: skip
+
+
+def with_json(group: click.Group, words: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The words of every command that has `--json`."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if isinstance(command, click.Group):
+            yield from with_json(command, (*words, name))
+        if command and any("--json" in parameter.opts for parameter in command.params):
+            yield (*words, name)
 
 
 @pytest.fixture
@@ -235,3 +247,20 @@ def test_a_word_that_is_mistyped_or_of_another_program_leads_to_ours(
 def test_what_another_word_leads_to_is_there(name: str) -> None:
     words = door.ELSEWHERE[name].replace(" NAME", "").partition(" --")[0]
     assert words in ALL
+
+
+@pytest.mark.parametrize("command", [*with_json(door.cli)], ids=" ".join)
+def test_with_json_what_fails_is_one_object_on_stdout_too(
+    command: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert door.main([*command, "--json", "--nonsense"]) == 2
+    told = capsys.readouterr()
+    assert set(json.loads(told.out)["error"]) == {"code", "message", "hint"}
+    assert told.err == ""
+
+
+def test_a_question_about_json_is_no_wish_for_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert door.main(["ask", "--nonsense", "--", "--json"]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "--nonsense" in told.err
