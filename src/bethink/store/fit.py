@@ -1,7 +1,7 @@
 """How much memory a model takes before it is loaded, and which known models this much memory can hold.
 
 Owns the arithmetic that the engine sizes its cache with and that `bethink models fit` shows. Every constant was
-measured on running models (docs/lab-log.md says how); what is predicted is the resident memory of bethink and its
+measured on running models (`bench/memory.py`); what is predicted is the resident memory of bethink and its
 worker together.
 """
 
@@ -18,12 +18,12 @@ from bethink.store.shape import ModelShape
 KvPrecision = Literal["u8", "f16", "f32"]
 EngineName = Literal["openvino", "llamacpp"]
 MIB, GIB = 1 << 20, 1 << 30
-PROGRAM_BYTES = 150_000_000
-"""bethink itself: 87 MB with a small vocabulary, 180 MB with one of 150,000 tokens."""
-WORKER_BYTES = 370_000_000
-"""OpenVINO's libraries, its compiled code and GenAI's own tokenizer, in the worker."""
-REPACKED = 1.2
-"""OpenVINO repacks weights for its kernels, some of them once for one path and once for several."""
+PROGRAM_BYTES, PROGRAM_TOKEN_BYTES = 60_000_000, 940
+"""bethink itself, and what its tokenizer keeps of each token of the vocabulary."""
+WORKER_BYTES, WORKER_TOKEN_BYTES = 185_000_000, 1_270
+"""OpenVINO's libraries, its compiled code and the room of a step, in the worker, and GenAI's own tokenizer."""
+REPACKED = 1.1
+"""OpenVINO repacks weights for its kernels."""
 BITS_PER_WEIGHT = {"int8": 8.03, "mixed": 6.15, "f16": 16.0}
 RESERVE = 0.1
 """Share of free memory that stays free."""
@@ -78,14 +78,19 @@ def predict(
     return Footprint(
         weights=int(REPACKED * n_weights * BITS_PER_WEIGHT.get(precision, 16.0) / 8),
         cache=min(context, shape.context_length) * paths * kv_bytes_per_token(shape, kv_precision),
-        program=PROGRAM_BYTES + WORKER_BYTES,
+        program=program_bytes(shape),
     )
 
 
 def predict_llamacpp(shape: ModelShape, *, file_size: int, context: int, paths: int) -> Footprint:
     """On llama.cpp, which keeps the file as it is and its cache in f16."""
     cache = min(context, shape.context_length) * paths * kv_bytes_per_token(shape, "f16")
-    return Footprint(file_size, cache, PROGRAM_BYTES + WORKER_BYTES)
+    return Footprint(file_size, cache, program_bytes(shape))
+
+
+def program_bytes(shape: ModelShape) -> int:
+    """What there is beside weights and cache, in bethink and its worker."""
+    return PROGRAM_BYTES + WORKER_BYTES + (PROGRAM_TOKEN_BYTES + WORKER_TOKEN_BYTES) * shape.n_vocab
 
 
 def matrix_weights(header: GgufHeader) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 
 from bethink.engine.openvino.reading import BLOCK_TOKENS
 from bethink.errors import DoesNotFit
-from bethink.store.fit import PROGRAM_BYTES, REPACKED, WORKER_BYTES, KvPrecision, kv_bytes_per_token
+from bethink.store.fit import REPACKED, KvPrecision, kv_bytes_per_token, program_bytes
 from bethink.store.shape import ModelShape
 from bethink.wording import counted
 
@@ -81,7 +81,7 @@ def choose(
     """
     per_block = BLOCK_TOKENS * kv_bytes_per_token(shape, tuning.kv_precision)
     least = min(MIN_KV_TOKENS, shape.context_length)
-    program = PROGRAM_BYTES + WORKER_BYTES + int(REPACKED * weights_bytes)
+    program = program_bytes(shape) + int(REPACKED * weights_bytes)
     left = available_bytes - program
     if kv_gib is not None:
         n_blocks = int(kv_gib * GIB) // per_block  # asked for: taken as it is
