@@ -181,6 +181,7 @@ class Run:
             lead_of=paths.lead,
             ask=lambda wish, begin: self._ask_aside(paths, wish, begin),
             left_s=paths.left_s,
+            give_up_beyond=paths.give_up_beyond,
         )
         winner = await council.run()
         result = self._result(council, winner, paths.aside_usage)

@@ -60,6 +60,55 @@ async def test_a_vote_ends_when_four_of_four_agree() -> None:
     assert (result.verdict.agreement, len(result.paths)) == (1.0, 4)
 
 
+def of_lengths(thoughts: list[tuple[int, str]]) -> Script:
+    """The n-th thought to start has so many words and ends in that answer."""
+    begun: list[str] = []
+
+    def script(context: Context) -> Line:
+        if context.text.endswith(LEAD):
+            thought = context.text.rsplit("assistant\n", 1)[1]
+            return Line(next(answer for at, (_, answer) in enumerate(thoughts) if thought.startswith(f"Thought {at}:")))
+        n = len(begun)
+        begun.append("")
+        return Line(f"Thought {n}:" + "".join(f" word{k}" for k in range(thoughts[n][0])))
+
+    return script
+
+
+async def test_the_last_path_is_not_waited_for_when_it_is_far_longer_than_the_others() -> None:
+    script = of_lengths([(20, "7"), (2000, "8"), (30, "7"), (25, "9")])
+    model = make_model(script, token_delay_s=0.002)
+    run = model.think(asked(paths=4, budget=20_000))
+    result = finished(await events_of(run))
+    straggler = result.paths[1]
+    assert (result.answer, result.verdict.agreement, straggler.is_cancelled) == ("7", 2 / 3, True)
+    ended = sorted(path.usage.completion_tokens for path in result.paths if path.index != 1)
+    most = int(model.rule.straggler * ended[1])
+    assert straggler.usage.discarded_tokens > most
+    (cause,) = [d.cause for d in run.trace.decisions if d.path == 1 and d.action == "stop"]
+    assert cause == f"the others have ended, and nobody waits for more than {most} tokens"
+
+
+async def test_a_last_path_that_is_only_somewhat_longer_votes() -> None:
+    model = make_model(of_lengths([(20, "7"), (45, "8"), (30, "7"), (25, "9")]))
+    result = await model.answer(asked(paths=4))
+    assert [path.is_cancelled for path in result.paths] == [False] * 4
+    assert result.verdict.agreement == 0.5
+
+
+async def test_of_three_paths_the_last_is_waited_for() -> None:
+    """Two are too few to say what is long."""
+    model = make_model(of_lengths([(20, "7"), (400, "8"), (30, "9")]))
+    result = await model.answer(asked(paths=3))
+    assert [path.is_cancelled for path in result.paths] == [False] * 3
+
+
+async def test_where_answers_are_no_values_every_path_is_waited_for() -> None:
+    model = make_model(of_lengths([(20, "Blue."), (400, "Red."), (30, "Green."), (25, "Grey.")]))
+    result = await model.answer(asked("Which colour do you like?", paths=4))
+    assert not any(path.is_cancelled for path in result.paths)
+
+
 async def test_answers_that_scatter_are_given_up_as_unsure() -> None:
     model = make_model(voters([str(n) for n in range(16)]))
     result = await model.answer(asked(paths=16))

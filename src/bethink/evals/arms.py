@@ -19,7 +19,7 @@ from bethink.thinking.vote import VoteRule
 from bethink.types import EFFORTS, Effort
 
 DEFAULT_ARMS = "plain, effort=auto"
-NEVER = VoteRule(wave=MAX_PATHS, confidence=2.0, futile_after=10**6)
+NEVER = VoteRule(wave=MAX_PATHS, confidence=2.0, futile_after=10**6, straggler=10.0**6)
 """The rule of `fixed`: one wave, and nothing ends it early."""
 
 

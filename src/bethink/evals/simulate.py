@@ -162,16 +162,30 @@ def by_label(labels: Sequence[str]) -> list[list[int]]:
 
 def replay(item: Item, rule: VoteRule, n_paths: int) -> Outcome:
     """What the council would have done with these paths."""
-    taken: list[Sampled] = []
-    counted = tally([], by_label)
-    while len(taken) < n_paths:
-        taken += item.paths[len(taken) : len(taken) + rule.next_wave(n_paths - len(taken))]
-        counted = tally([p.label for p in taken], by_label)
-        if is_futile(counted, rule) or is_decided(counted, rule, n_left=n_paths - len(taken)):
+    n_taken, tokens, heard, counted = 0, 0, list[Sampled](), tally([], by_label)
+    while n_taken < n_paths:
+        wave = item.paths[n_taken : n_taken + rule.next_wave(n_paths - n_taken)]
+        n_taken += len(wave)
+        tokens += sum(p.tokens for p in wave)
+        straggler, most = _straggler(heard, wave, rule)
+        if straggler is not None:
+            tokens += most - straggler.tokens
+        heard += [p for p in wave if p is not straggler]
+        counted = tally([p.label for p in heard], by_label)
+        if is_futile(counted, rule) or is_decided(counted, rule, n_left=n_paths - n_taken):
             break
-    winner = taken[min(counted.members[0])] if counted.members else taken[0]
-    tokens = sum(p.tokens for p in taken)
-    return Outcome(float(winner.is_right), tokens, len(taken), is_sure(counted, rule), counted.lead[0])
+    winner = heard[min(counted.members[0])] if counted.members else heard[0]
+    return Outcome(float(winner.is_right), tokens, n_taken, is_sure(counted, rule), counted.lead[0])
+
+
+def _straggler(heard: Sequence[Sampled], wave: Sequence[Sampled], rule: VoteRule) -> tuple[Sampled | None, int]:
+    """The path of a wave that nobody waited for, and the tokens it had when it was given up."""
+    last = max(wave, key=lambda path: path.tokens)
+    others = [path.tokens for path in wave if path is not last]
+    most = rule.most_tokens([path.tokens for path in heard] + others)
+    if most is None or last.tokens <= (given_up := max([most, *others])):
+        return None, 0
+    return last, given_up
 
 
 def rules(n_paths: int) -> dict[str, VoteRule]:

@@ -171,6 +171,7 @@ def _rule(raw: object) -> VoteRule:
         confidence=_number(record["confidence"], 0, 2),
         futile_after=_whole(record["futile_after"], 1),
         futile_share=_number(record["futile_share"], 0, 1),
+        straggler=_number(record.get("straggler", 10**6), 1, 10**6),  # earlier versions waited for every path
     )
 
 

@@ -28,7 +28,7 @@ UNJUDGED: dict[PathKind, str] = {"prose": "", "program": "there was no time to r
 class Council:
     """Up to `n_paths` paths made by `new_path(index)`, held against `check`. `lead_of` is what was put before a path's
     answer; `ask` asks the model something beside the question; `left_s` is the time until the deadline, which judging
-    keeps, too."""
+    keeps, too. `give_up_beyond` bounds the tokens of the path of that number."""
 
     new_path: Callable[[int], Path]
     n_paths: int
@@ -39,6 +39,7 @@ class Council:
     lead_of: Callable[[PathResult], str]
     ask: Ask
     left_s: Callable[[], float | None]
+    give_up_beyond: Callable[[int, int], None]
     results: list[PathResult] = field(default_factory=list[PathResult])
     paths: list[Path] = field(default_factory=list[Path])
     tally: Tally = field(default_factory=lambda: Tally((), (), 0))
@@ -118,7 +119,15 @@ class Council:
             self.give_up()
             self._end("proven", running, f"path {result.index + 1}: {result.why}")
         self._end_if_decided(running)
+        if len(running) == 1 and not self._is_over and self.check.asks_for_value:
+            self._hurry(running[0])
         self.emit(PathDone(result, self.tally.votes, len(running)))
+
+    def _hurry(self, last: Path) -> None:
+        """Nobody waits for the last path of a wave when it becomes far longer than its like were."""
+        ended = [r.usage.completion_tokens for r in self.counted if r.kind == last.kind]
+        if (most := self.rule.most_tokens(ended)) is not None:
+            self.give_up_beyond(last.index, most)
 
     async def _vote(self) -> None:
         """Count again. Where there is no time for it, what was counted before stands."""

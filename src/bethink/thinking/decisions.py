@@ -45,10 +45,11 @@ class RollBack:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """End the path here."""
+    """End the path here; `is_discarded` takes it out of the vote."""
 
     reason: FinishReason
     cause: str = ""
+    is_discarded: bool = False
 
 
 Decision = Continue | Force | Close | RollBack | Stop

@@ -252,8 +252,7 @@ class Path(Seen):
         return Close("deadline", cause) if self.phase == "thinking" else Stop("deadline", cause)
 
     def _on_empty(self, ban: int) -> Decision:
-        """The answer ended before it began: take the call that the thought ended with, or draw again without the stop,
-        and at last give what the thought holds."""
+        """The answer ended before it began: take the thought's last call, or draw again, or give what stands there."""
         if calls := self.answering.calls_in_thought():
             return self._call(calls)
         self._n_empty += 1
@@ -297,6 +296,7 @@ class Path(Seen):
             case RollBack():
                 self._roll_back(decision)
             case Stop(reason, cause):
+                self.is_cancelled |= decision.is_discarded
                 self._stop(reason, cause)
 
     def _close(self, reason: ClosedBy, cause: str) -> None:

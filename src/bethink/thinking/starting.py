@@ -22,6 +22,7 @@ from bethink.thinking.path import Limits, Path
 from bethink.thinking.policies.budget import Budget
 from bethink.thinking.policies.deadline import Deadline
 from bethink.thinking.policies.loops import LoopGuard
+from bethink.thinking.policies.straggler import Straggler
 from bethink.thinking.policies.user import Control, User
 from bethink.trace import Trace
 from bethink.types import Decided, Event, PathKind, PathResult, Request, Sampling, Usage
@@ -56,6 +57,7 @@ class Paths:
     is_judged: bool = False
     aid: Aid = field(default_factory=Aid)
     aside_usage: Usage = field(default_factory=Usage)
+    _stragglers: dict[int, Straggler] = field(default_factory=dict[int, Straggler])
 
     def new(self, index: int) -> Path:
         """The path of that number. What it may say comes on top of the thought it goes on from."""
@@ -106,6 +108,10 @@ class Paths:
         )
         return begin + result.answer
 
+    def give_up_beyond(self, index: int, n_tokens: int) -> None:
+        """The path of that number may have so many tokens and no more."""
+        self._stragglers[index].most = n_tokens
+
     def lead(self, path: PathResult) -> str:
         """What stands before an answer that states the outcome of a thought."""
         lead = self.form.lead(self.profile.answer_lead)
@@ -139,7 +145,8 @@ class Paths:
         kind: PathKind = "prose",
     ) -> Path:
         deadline = self._deadline()
-        policies: list[Policy] = [User(self.control)]
+        straggler = self._stragglers[index] = Straggler()
+        policies: list[Policy] = [User(self.control), straggler]
         policies += [deadline] if deadline else []
         policies.append(Budget(limits.thinking_tokens))
         policies += [LoopGuard(rungs=self.escapes)] if self.escapes is not None else []

@@ -9,25 +9,29 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import comb
+from statistics import median
 
 from bethink.thinking.belief import Belief
 from bethink.types import Verdict, Vote
 
 Grouping = Callable[[Sequence[str]], list[list[int]]]
 """Answers -> lists of the indices of equivalent ones, in the order of first appearance."""
+ENOUGH_ENDED = 3
 
 
 @dataclass(frozen=True, slots=True)
 class VoteRule:
     """When to stop, and when to be sure. About `wave` paths are started together; a vote is decided when the leader is
     ahead of the second with probability `confidence`; hopeless when after `futile_after` answers the leader holds less
-    than `futile_share` of them. An answer is unsure when `belief` gives it less than `sure`, or, where nothing is
+    than `futile_share` of them. A path that alone still runs is given up when it is more than `straggler` times as long
+    as the median of those that ended. An answer is unsure when `belief` gives it less than `sure`, or, where nothing is
     calibrated, when its agreement is below `sure_share`."""
 
     wave: int = 4
     confidence: float = 0.95
     futile_after: int = 8
     futile_share: float = 0.25
+    straggler: float = 2.0
     sure_share: float = 0.5
     sure: float = 0.8
     belief: Belief | None = None
@@ -36,6 +40,10 @@ class VoteRule:
         """How many of `n_left` paths start now. A rest of at most half a wave starts with the one before it: in turn it
         would take as long as a whole one."""
         return n_left if n_left <= self.wave + self.wave // 2 else self.wave
+
+    def most_tokens(self, ended: Sequence[int]) -> int | None:
+        """Of the last path that runs, when the others had so many tokens; None: too few have ended to say."""
+        return int(self.straggler * median(ended)) if len(ended) >= ENOUGH_ENDED else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,3 +108,15 @@ def test_samples_of_the_older_form_are_read(tmp_path: Path) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows) + '{"index": 4, "pa', encoding="utf-8")
     kept = read_kept(path)
     assert kept.items["votes"][0].paths == (Sampled("7.0", True, 5), Sampled("7.0", True, 6))
+
+
+def test_a_replay_gives_up_the_last_path_of_a_wave_as_the_council_does() -> None:
+    paths = [Sampled(a, a == "7", n) for a, n in (("7", 100), ("8", 1000), ("7", 110), ("9", 120))]
+    item, rule = Item("q", tuple(paths)), VoteRule()
+    assert replay(item, rule, 4) == Outcome(1.0, 100 + 110 + 120 + int(rule.straggler * 110), 4, True, 2)
+    assert replay(item, NEVER, 4) == Outcome(1.0, 1330, 4, True, 2)
+
+
+def test_a_last_path_is_given_up_when_the_others_have_ended_and_not_before() -> None:
+    paths = [Sampled(a, a == "7", n) for a, n in (("7", 100), ("8", 1000), ("7", 110), ("9", 900))]
+    assert replay(Item("q", tuple(paths)), VoteRule(), 4).tokens == 100 + 900 + 110 + 900

@@ -30,6 +30,7 @@ class Written:
     index: int
     answer: str
     turns: int
+    kind: str = "prose"
     finish: str | None = None
     is_cancelled: bool = False
     chain: Traced = field(init=False)
@@ -56,6 +57,9 @@ def council_of(paths: list[Written], rule: VoteRule, **settings: Any) -> Council
     def emit(_: Event) -> None:
         return
 
+    def wait_for_all(_: int, __: int) -> None:
+        return
+
     values: dict[str, Any] = {"left_s": lambda: None, **settings}
     return Council(
         new_path=lambda index: cast("Path", paths[index]),
@@ -66,6 +70,7 @@ def council_of(paths: list[Written], rule: VoteRule, **settings: Any) -> Council
         emit=emit,
         lead_of=lambda _: "",
         ask=silent,
+        give_up_beyond=wait_for_all,
         **values,
     )
 
