@@ -137,7 +137,7 @@ def main() -> None:
                     keep(ask_bethink(model, question))
         wanted = [(a, q) for q in asked for a in APPROACHES if (f"optillm, {a}", q.index) not in done]
         if wanted:
-            with llamacpp_server(given.model, is_kv_shared=False) as upstream:
+            with llamacpp_server(given.model, is_kv_shared=False, n_slots=8, slot_tokens=4096) as upstream:
                 process, url = start_optillm(given.optillm, upstream)
                 try:
                     for approach, question in wanted:

@@ -67,10 +67,12 @@ def bethink_server(model: str) -> Generator[Server]:
 
 
 @contextlib.contextmanager
-def llamacpp_server(model: str, *, is_kv_shared: bool) -> Generator[Server]:
+def llamacpp_server(
+    model: str, *, is_kv_shared: bool, n_slots: int = N_AT_ONCE, slot_tokens: int = 1024
+) -> Generator[Server]:
     local, key = Store(Settings.from_env().home).get(model), secrets.token_hex(8)
     wish = {
-        "path": str(local.path), "n_ctx": N_AT_ONCE * 1024, "n_parallel": N_AT_ONCE, "is_kv_shared": is_kv_shared,
+        "path": str(local.path), "n_ctx": n_slots * slot_tokens, "n_parallel": n_slots, "is_kv_shared": is_kv_shared,
         "n_ubatch": 512, "n_gpu_layers": 0, "n_threads": n_cores(), "key": key,
     }  # fmt: skip
     with running([sys.executable, "-m", "bethink.engine.llamacpp.server"]) as process:
