@@ -69,7 +69,7 @@ def cost(result: Result) -> str:
     parts.append((usage.discarded_tokens, "discarded"))
     tokens = " + ".join(f"{n:,} {what}" for n, what in parts if n) or "0"
     loading = f" (loading {seconds(timing.load_s)})" if timing.load_s >= WORTH_SAYING_S else ""
-    noun = "token" if tokens.split()[0] == "1" and " + " not in tokens else "tokens"
+    noun = "token" if sum(n for n, _ in parts) == 1 else "tokens"
     return f"{tokens} {noun}, {seconds(timing.total_s)}{loading}, {timing.tokens_per_s:.0f} tokens/s"
 
 
