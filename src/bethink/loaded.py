@@ -74,8 +74,8 @@ class Loaded:
         """How many tokens a text has by itself, for limits and quotas; what it spells is plain text."""
         return len(self.tokenizer.encode(text, parse_special=False))
 
-    def shortened(self, request: Request) -> Request:
-        """Without the oldest turns, where the conversation takes more than three quarters of the context."""
+    def shortened(self, request: Request, quarters: int) -> Request:
+        """Without the oldest turns, where the conversation takes more than so many quarters of the context."""
         step = max(1, self.context_length // 4)
 
         def size(message: Message) -> int:
@@ -83,7 +83,7 @@ class Loaded:
             calls = [call.name + call.arguments for call in message.tool_calls]
             return TURN_TOKENS + sum(self.n_tokens(text) for text in (message.content, kept or "", *calls))
 
-        return replace(request, messages=tuple(without_oldest(request.messages, size, 3 * step, step)))
+        return replace(request, messages=tuple(without_oldest(request.messages, size, quarters * step, step)))
 
     def begun_trace(self, request: Mapping[str, Any], ids: Sequence[int], text: str) -> Trace:
         """The trace of a run of this model, when nothing has happened yet. `text` is what was encoded as `ids`."""

@@ -74,8 +74,14 @@ class Run:
         except ContextFull:
             if asked.truncation == "disabled":
                 raise
-        self.request = self.model.shortened(asked)
-        self._settle()
+        for quarters in (3, 2, 1, 0):  # tools, a long answer or an edited thought may need more room than the last one
+            self.request = self.model.shortened(asked, quarters)
+            try:
+                self._settle()
+                break
+            except ContextFull:
+                if quarters == 0:
+                    raise
         if n_less := len(asked.messages) - len(self.request.messages):
             told = f"{counted(n_less, 'message')} at the beginning left out: the context has {context_length:,} tokens"
             self.plan = replace(self.plan, notes=(*self.plan.notes, told))

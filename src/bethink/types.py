@@ -118,7 +118,7 @@ class Request:
     `parallel_tool_calls` False ends the turn after one call.
 
     `truncation`: `disabled` refuses a conversation that leaves the context no room for an answer; `auto` leaves out its
-    oldest turns where it takes more than three quarters of the context, and says so.
+    oldest turns where it takes more than three quarters of the context, or leaves no room, and says so.
     """
 
     messages: tuple[Message, ...]

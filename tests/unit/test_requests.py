@@ -362,3 +362,16 @@ async def test_one_question_that_is_too_long_by_itself_is_refused_all_the_same()
     model = make_model({START: "So."}, context_length=200)
     with pytest.raises(ContextFull):
         model.think(Request((Message("user", "word " * 400),), truncation="auto"))
+
+
+async def test_turns_are_left_out_for_the_room_that_the_answer_and_tools_were_promised_too() -> None:
+    model = make_model({START: "So."}, context_length=2000)
+    request = Request(long_history(6), budget=0, max_tokens=1500, truncation="auto")
+    with pytest.raises(ContextFull):
+        model.think(replace(request, truncation="disabled"))
+    result = await model.answer(request)
+    assert result.answer == "So."
+    assert "And now?" in starts_of(model)[-1].text
+    assert any("left out" in note for note in result.notes)
+    with pytest.raises(ContextFull):
+        model.think(replace(request, max_tokens=2000))

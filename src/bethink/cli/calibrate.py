@@ -90,7 +90,7 @@ def _measure(values: dict[str, Any], terminal: Terminal) -> int:
         is_stopped = _sample(task, model, folder, values, terminal)
         findings = _findings(folder, task, model, terminal, is_stopped=is_stopped)
         if findings is None:
-            return EXIT_INTERRUPTED
+            raise KeyboardInterrupt
     _show(findings, folder, terminal, is_json=values["is_json"])
     return EXIT_INTERRUPTED if is_stopped else 0
 

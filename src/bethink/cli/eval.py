@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.text import Text
 
-from bethink.cli.main import EXIT_INTERRUPTED
 from bethink.cli.options import Options
 from bethink.cli.parameters import AT_LEAST_ONE, COUNT, SEED
 from bethink.cli.terminal import Terminal, one_row, open_terminal
@@ -172,7 +171,7 @@ def _measure(
                 progress.stop()
     except KeyboardInterrupt:
         terminal.err.print(Text(f"what is done is kept in {out}; go on with\n  {command}"), soft_wrap=True)
-        return EXIT_INTERRUPTED
+        raise
     except EngineClosed as error:
         raise EngineClosed(str(error), f"what is done is kept; go on with: {command}") from error
     if export or order.keeps_traces:

@@ -15,7 +15,7 @@ import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import click
 
@@ -207,14 +207,18 @@ def completion(shell: str) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command line and return its exit code. Every failure is told on stderr, in words."""
+    """Run one command line and return its exit code. Every failure is told: on stderr in words, or as `--json` says."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     invocation = Invocation(is_json="--json" in arguments[: [*arguments, "--"].index("--")])
     try:
         returned = _run(arguments, invocation)
         sys.stdout.flush()
     except BaseException as error:  # noqa: BLE001 - the one boundary: nothing may leave as a bare traceback
-        return _tell(error, invocation)
+        try:
+            return _tell(error, invocation)
+        except BrokenPipeError:
+            _forget_stdout()
+            return EXIT_PIPE_CLOSED
     return returned if isinstance(returned, int) else 0
 
 
@@ -309,10 +313,12 @@ def print_json(record: Mapping[str, Any]) -> None:
     """One object: on one line in a pipe, spread out for a reader."""
     import json
 
-    is_utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-    text = json.dumps(record, ensure_ascii=not is_utf8, indent=2 if sys.stdout.isatty() else None)
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    if (out := cast("TextIO | None", sys.stdout)) is None:  # it was closed before we began
+        return
+    is_utf8 = (out.encoding or "").lower().replace("-", "") == "utf8"
+    text = json.dumps(record, ensure_ascii=not is_utf8, indent=2 if out.isatty() else None)
+    out.write(text.encode("utf-8", "replace").decode() + "\n")
+    out.flush()
 
 
 def _forget_stdout() -> None:

@@ -62,6 +62,8 @@ def pull(names: tuple[str, ...], precision: str | None, no_prepare: bool, as_jso
                 click.echo(json.dumps({"name": name, "error": _as_object(error)}, ensure_ascii=False))
             continue
         click.echo(json.dumps(as_object(local), ensure_ascii=False) if as_json else f"{local.name}\t{local.path}")
+    if failures and as_json:  # told already
+        raise click.exceptions.Exit(failures[0][1].exit_code)
     if len(failures) == 1:
         raise failures[0][1]
     if failures:

@@ -3,7 +3,8 @@
 A rule that does not beat its controls is no rule: a *fixed vote* of as many tokens (between two whole numbers of paths
 their mixture), and a *random exit*, which stops after as many paths as the rule did, but at questions of chance; both
 are computed as expectations, not drawn. Where a measurement also has plain or budget arms over the same questions, they
-stand beside the rules. Waves are replayed whole: a path of a started wave costs all its tokens.
+stand beside the rules. Waves are replayed whole: a path of a started wave costs all its tokens, but for
+a last one that is given up.
 """
 
 from __future__ import annotations
@@ -181,9 +182,9 @@ def replay(item: Item, rule: VoteRule, n_paths: int) -> Outcome:
 def _straggler(heard: Sequence[Sampled], wave: Sequence[Sampled], rule: VoteRule) -> tuple[Sampled | None, int]:
     """The path of a wave that nobody waited for, and the tokens it had when it was given up."""
     last = max(wave, key=lambda path: path.tokens)
-    others = [path.tokens for path in wave if path is not last]
-    most = rule.most_tokens([path.tokens for path in heard] + others)
-    if most is None or last.tokens <= (given_up := max([most, *others])):
+    others = [path for path in wave if path is not last]
+    most = rule.most_tokens([path.tokens for path in (*heard, *others) if path.label is not None])
+    if most is None or not others or last.tokens <= (given_up := max(most, *(path.tokens for path in others))):
         return None, 0
     return last, given_up
 

@@ -124,8 +124,9 @@ class Council:
         self.emit(PathDone(result, self.tally.votes, len(running)))
 
     def _hurry(self, last: Path) -> None:
-        """Nobody waits for the last path of a wave when it becomes far longer than its like were."""
-        ended = [r.usage.completion_tokens for r in self.counted if r.kind == last.kind]
+        """Nobody waits for the last path of a wave that becomes far longer than those of its kind that have a vote."""
+        like = [r for r in self.counted if r.kind == last.kind and r.extracted is not None and r.passed is not False]
+        ended = [r.usage.completion_tokens for r in like]
         if (most := self.rule.most_tokens(ended)) is not None:
             self.give_up_beyond(last.index, most)
 

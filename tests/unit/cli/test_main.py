@@ -264,3 +264,14 @@ def test_a_question_about_json_is_no_wish_for_it(capsys: pytest.CaptureFixture[s
     told = capsys.readouterr()
     assert told.out == ""
     assert "--nonsense" in told.err
+
+
+def test_with_json_a_closed_stdout_and_an_odd_word_are_no_fault() -> None:
+    shell = f"{sys.executable} -m bethink ask --json --nonsense >&-"
+    closed = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=False)
+    assert (closed.returncode, closed.stderr) == (2, "")
+    odd = subprocess.run(
+        [sys.executable, "-m", "bethink", "ask", "--json", b"--\xff"], capture_output=True, check=False
+    )
+    assert (odd.returncode, odd.stderr) == (2, b"")
+    assert "no option" in json.loads(odd.stdout)["error"]["message"]

@@ -120,3 +120,13 @@ def test_a_replay_gives_up_the_last_path_of_a_wave_as_the_council_does() -> None
 def test_a_last_path_is_given_up_when_the_others_have_ended_and_not_before() -> None:
     paths = [Sampled(a, a == "7", n) for a, n in (("7", 100), ("8", 1000), ("7", 110), ("9", 900))]
     assert replay(Item("q", tuple(paths)), VoteRule(), 4).tokens == 100 + 900 + 110 + 900
+
+
+def test_paths_without_a_vote_do_not_say_what_is_long() -> None:
+    paths = [Sampled(a, a == "7", n) for a, n in ((None, 100), ("7", 1000), (None, 110), ("9", 120))]
+    assert replay(Item("q", tuple(paths)), VoteRule(), 4).tokens == 1330
+
+
+def test_a_path_that_is_a_wave_by_itself_is_waited_for() -> None:
+    paths = [Sampled(a, a == "7", n) for a, n in (("7", 100), ("8", 110), ("9", 120), ("7", 1000))]
+    assert replay(Item("q", tuple(paths)), VoteRule(wave=1), 4).tokens == 1330

@@ -10,6 +10,7 @@ owner's.
 from __future__ import annotations
 
 import contextlib
+import errno
 import re
 import time
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from bethink.errors import DiskFull, UsageError
 from bethink.server.record import new_id
 
 MOST = 10_000
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _ID = re.compile(r"file-[0-9a-f]{24}")
 
 
@@ -118,7 +120,7 @@ class Files:
 def write(path: Path, data: bytes) -> None:
     """Whole or not at all, also when the machine is killed.
 
-    Raises: DiskFull.
+    Raises: DiskFull; OSError where room would not help.
     """
     partial = path.with_name(f".{path.name}-{new_id('')}.part")
     try:
@@ -128,13 +130,15 @@ def write(path: Path, data: bytes) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
+        if error.errno not in NO_ROOM:
+            raise
         raise not_kept(error) from error
 
 
 def append(path: Path, data: bytes) -> None:
     """All of it or nothing: what a full disk cut would spoil the next line.
 
-    Raises: DiskFull.
+    Raises: DiskFull; OSError where room would not help.
     """
     try:
         with path.open("ab", buffering=0) as file:
@@ -146,6 +150,8 @@ def append(path: Path, data: bytes) -> None:
                 file.truncate(before)
                 raise
     except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
         raise not_kept(error) from error
 
 

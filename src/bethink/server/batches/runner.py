@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -156,11 +157,11 @@ class Batches:
         await self._written(lambda: self.store.add_result(batch, result, is_error=bool(error_line)))
         batch.n_failed += bool(error_line)
         batch.n_completed += not error_line
-        if not self._is_cancelled(batch):
-            await self._written(lambda: self.store.save(batch))
+        await self._written(lambda: None if self._is_cancelled(batch) else self.store.save(batch))
 
     async def _ask(self, batch: Batch, line: Line, dialect: Dialect, record: Record) -> Mapping[str, Any]:
         """Raises: BethinkError: it will not be otherwise later."""
+        pause_s = self.patience_s
         while True:
             try:
                 who = self._principal(batch)
@@ -178,15 +179,20 @@ class Batches:
                 await asyncio.Event().wait()  # until the server has stopped: the next one asks again
             except (Delayed, ModelBroken) as error:
                 await asyncio.sleep(min(error.retry_after_s, MOST_WAIT_S))
-            except AccountsError:  # nobody can count it now
-                await asyncio.sleep(self.patience_s)
+            except AccountsError:  # nobody can count it now; each attempt may cost a whole answer
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, MOST_WAIT_S)
 
     async def _written(self, write: Callable[[], Written]) -> Written:
         """What is to be on the disk is kept until there is room for it."""
+        has_said = False
         while True:
             try:
                 return write()
-            except DiskFull:
+            except DiskFull as error:
+                if not has_said:
+                    logging.getLogger("bethink").warning("a batch waits for room: %s", error)
+                has_said = True
                 await asyncio.sleep(self.patience_s)
 
     def _principal(self, batch: Batch) -> Principal:

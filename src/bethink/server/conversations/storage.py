@@ -260,11 +260,10 @@ class Conversations:
             if node.role != "assistant":
                 raise UsageError("that message is a question", "a question is changed by asking another one beside it")
             _refuse_open(node)
-            if _is_same(node.content, content):
-                return node
             line = select_nodes(db, nodes.c.conversation_id == conversation_id, is_brief=True)
             beside = (one for one in line if one.parent == node.parent and one.role == "assistant")
-            same = next((one.id for one in beside if _is_same(one.content, content)), None)
+            same = node.id if _is_same(node.content, content) else None
+            same = same or next((one.id for one in beside if _is_same(one.content, content)), None)
             now = self.now_us()
             if same is None:
                 _refuse_more(db, conversation_id)

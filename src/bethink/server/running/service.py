@@ -140,7 +140,7 @@ class Service:
                 answering.stop()
                 raise
             raise _never_ran(answering) from None
-        if any(result.finish_reason == "server_stopping" for result in told):
+        if answering.is_cut_off:  # also a vote that had an answer already: the paths that were cut have no vote in it
             raise stopping_error()
         return told
 

@@ -140,6 +140,29 @@ async def test_a_server_that_ends_leaves_what_it_cut_off_to_the_next(tmp_path: P
     assert {one["response"]["body"]["choices"][0]["finish_reason"] for one in told.values()} == {"stop"}
 
 
+async def test_a_vote_that_the_end_of_the_server_cut_short_is_no_result(tmp_path: Path) -> None:
+    """One path of four has answered when the time to drain is over: what it says is not what the vote would have."""
+
+    def script(context: Context) -> Line:
+        return Line("The answer is 4.", loop="" if context.n_start == 0 else ".")
+
+    asked = line("0", thinking_budget=0, max_tokens=20_000, bethink={"paths": 4})
+    async with serving(script, home=tmp_path, token_delay_s=0.001) as served:
+        batch = await create(served, [asked])
+        while len(served.engine.starts) < 4:
+            await asyncio.sleep(0.005)
+        await asyncio.sleep(0.2)
+        served.service.stopping.next()
+        while served.service.n_running:
+            served.service.running.stop_all()
+            await asyncio.sleep(0.005)
+    left = BatchStore(tmp_path / "batches").all()[0]
+    assert (left.status, left.n_completed, left.n_failed) == ("in_progress", 0, 0)
+    async with serving(home=tmp_path) as served:
+        done = await ended(served, batch["id"])
+    assert done["request_counts"] == {"total": 1, "completed": 1, "failed": 0}
+
+
 @contextlib.contextmanager
 def files_of_at_most(n_bytes: int) -> Generator[None]:
     """As on a disk without room: what would be longer fails, or is cut, where it is written."""

@@ -102,6 +102,9 @@ async def test_a_text_that_is_there_already_is_shown_and_not_kept_twice(serve: S
         back = await client.get(f"/api/conversations/{conversation}")
         sent_twice = await edit(client, conversation, first["id"], "one\ntwo\n")
         found = await client.get(f"/api/conversations/{conversation}")
+        shown_again = await edit(client, conversation, first["id"], first["content"])
+        again = await client.get(f"/api/conversations/{conversation}")
+    assert (shown_again, again["leaf"]) == (first, first["id"])
     assert unchanged == changed_back == first
     assert as_a_browser_has_it == sent_twice == edited
     assert (len(found["nodes"]), back["leaf"], found["leaf"]) == (5, first["id"], later["id"])

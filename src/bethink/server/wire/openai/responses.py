@@ -332,7 +332,7 @@ class ResponsesTeller:
             "tools": [{"strict": None, **t.model_dump(exclude_none=True)} for t in body.tools or ()],
             "top_logprobs": body.top_logprobs or 0,
             "top_p": body.top_p,
-            "truncation": body.truncation or "disabled",
+            "truncation": truncation_of(body, Wish("truncation", body.truncation)),
             "usage": None,
             "user": body.user,
         }
