@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,6 +60,7 @@ def test_who_died_while_standing_by_is_not_taken(standing: int) -> None:
 
 
 def test_where_openvino_is_not_installed_nobody_stands_by(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delitem(sys.modules, "openvino_genai", raising=False)
     monkeypatch.setattr("sys.path", [str(tmp_path)])
     before = workers()
     stand_by()
