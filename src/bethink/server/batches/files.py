@@ -13,7 +13,7 @@ import contextlib
 import errno
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -123,16 +123,15 @@ def write(path: Path, data: bytes) -> None:
     Raises: DiskFull; OSError where room would not help.
     """
     partial = path.with_name(f".{path.name}-{new_id('')}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        partial.write_bytes(data)
-        partial.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
-        if error.errno not in NO_ROOM:
+    with disk_full_without_path():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            partial.write_bytes(data)
+            partial.replace(path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
             raise
-        raise not_kept(error) from error
 
 
 def append(path: Path, data: bytes) -> None:
@@ -140,27 +139,28 @@ def append(path: Path, data: bytes) -> None:
 
     Raises: DiskFull; OSError where room would not help.
     """
+    with disk_full_without_path(), path.open("ab", buffering=0) as file:
+        before, rest = file.tell(), data
+        try:
+            while rest:
+                rest = rest[file.write(rest) :]
+        except OSError:
+            file.truncate(before)
+            raise
+
+
+@contextlib.contextmanager
+def disk_full_without_path() -> Generator[None]:
+    """A disk without room is DiskFull, without the path: a client may read it. What else failed stays as it is."""
     try:
-        with path.open("ab", buffering=0) as file:
-            before, rest = file.tell(), data
-            try:
-                while rest:
-                    rest = rest[file.write(rest) :]
-            except OSError:
-                file.truncate(before)
-                raise
+        yield
     except OSError as error:
         if error.errno not in NO_ROOM:
             raise
-        raise not_kept(error) from error
-
-
-def not_kept(error: OSError) -> DiskFull:
-    """Without the path: a client may read it."""
-    return DiskFull(
-        f"the file cannot be written: {error.strerror or type(error).__name__}",
-        "is there room in bethink's home, and may its user write there?",
-    )
+        raise DiskFull(
+            f"the file cannot be written: {error.strerror or type(error).__name__}",
+            "is there room in bethink's home, and may its user write there?",
+        ) from error
 
 
 def as_line(value: object) -> bytes:

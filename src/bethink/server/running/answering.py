@@ -188,8 +188,7 @@ def _begun(model: Model, request: Request | Completion, waited_s: float) -> AnyR
 
 def _refuse_longer(ask: Ask, model: Model) -> None:
     """Raises: ContextFull: the client counts on a longer context than there is; nothing is ever cut in silence."""
-    info = model.engine.info
-    longest = min(info.context_length, info.kv_tokens)
+    longest = model.context_length
     if ask.n_context is not None and ask.n_context > longest:
         raise ContextFull(
             f"a context of {ask.n_context} was asked for, but this model's holds {longest}", "ask for less"

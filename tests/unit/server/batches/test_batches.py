@@ -119,6 +119,14 @@ async def test_a_batch_is_finished_by_the_next_server_and_asks_nothing_twice(tmp
     assert done["request_counts"] == {"total": 6, "completed": 6, "failed": 0}
 
 
+async def cut_off(served: Served) -> None:
+    """The time to drain is over."""
+    served.service.stopping.next()
+    while served.service.n_running:
+        served.service.running.stop_all()
+        await asyncio.sleep(0.005)
+
+
 async def test_a_server_that_ends_leaves_what_it_cut_off_to_the_next(tmp_path: Path) -> None:
     """The time to drain is over: one line runs, the others wait for their turn."""
     lines = [line(str(n), thinking_budget=0, max_tokens=20_000) for n in range(4)]
@@ -127,10 +135,7 @@ async def test_a_server_that_ends_leaves_what_it_cut_off_to_the_next(tmp_path: P
         batch = await create(served, lines)
         while not served.engine.starts:
             await asyncio.sleep(0.005)
-        served.service.stopping.next()
-        while served.service.n_running:
-            served.service.running.stop_all()
-            await asyncio.sleep(0.005)
+        await cut_off(served)
     left = BatchStore(tmp_path / "batches").all()[0]
     assert (left.status, left.n_completed, left.n_failed) == ("in_progress", 0, 0)
     async with serving(home=tmp_path) as served:
@@ -152,10 +157,7 @@ async def test_a_vote_that_the_end_of_the_server_cut_short_is_no_result(tmp_path
         while len(served.engine.starts) < 4:
             await asyncio.sleep(0.005)
         await asyncio.sleep(0.2)
-        served.service.stopping.next()
-        while served.service.n_running:
-            served.service.running.stop_all()
-            await asyncio.sleep(0.005)
+        await cut_off(served)
     left = BatchStore(tmp_path / "batches").all()[0]
     assert (left.status, left.n_completed, left.n_failed) == ("in_progress", 0, 0)
     async with serving(home=tmp_path) as served:
